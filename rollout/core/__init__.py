@@ -1,0 +1,1 @@
+"""What is true about flags, shares and rollouts, as pure functions over frozen data: no IO, no clock, no randomness."""

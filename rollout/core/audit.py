@@ -1,0 +1,63 @@
+"""The audit: one line for each revision, with who changed what, when, from what to what, and why. A line is canonical
+JSON (sorted keys, no spaces, text and whole numbers), so that the same entry is the same bytes everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rollout.core.documents import Document, instant_text
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and from where. `kind` is human, controller, guard or file."""
+
+    id: str
+    kind: str = "human"
+    host: str = ""
+    tool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    revision: int
+    at: datetime
+    actor: Actor
+    action: str
+    reason: str
+    request_id: str
+    flag: str | None  # None for what concerns a whole file
+    before: Document
+    after: Document
+
+    def document(self) -> Document:
+        return {
+            "version": VERSION,
+            "revision": self.revision,
+            "at": instant_text(self.at),
+            "actor": {"id": self.actor.id, "kind": self.actor.kind},
+            "origin": {"host": self.actor.host, "tool": self.actor.tool},
+            "action": self.action,
+            "flag": self.flag or "",
+            "before": self.before,
+            "after": self.after,
+            "reason": self.reason,
+            "request_id": self.request_id,
+        }
+
+
+def canonical_line(document: Document) -> bytes:
+    """The bytes of an entry. Raises ValueError for NaN and infinities, TypeError for anything that is not JSON."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def read_line(line: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(line)
+    return document

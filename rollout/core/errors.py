@@ -1,0 +1,82 @@
+"""Every error that the product raises on purpose, as one tree. Each class has a `code`; the web maps codes to HTTP
+status in one table and the command line maps them to exit codes in another.
+
+    RolloutError
+    ├── InvalidInput            what was given cannot be: says what would be right
+    │   └── InvalidFile         flags.yaml has problems, all of them at once
+    ├── UnknownFlag             no flag has this key
+    ├── NotAllowed              this caller may not do this
+    ├── RevisionConflict        the state moved while it was being changed
+    │   └── OutdatedView        what the caller had seen is no longer so
+    ├── RefusedByRule           locked, beyond the plan, dropping half of the flags ...
+    └── StoreUnavailable        the store cannot be reached, or cannot be trusted
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class RolloutError(Exception):
+    """Base of all. `message` says what was wrong; `hint` what would be right."""
+
+    code = "error"
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidInput(RolloutError):
+    code = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where (1-based line and column), the line itself, what, and what would be right."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str | None = None
+    source: str = ""
+    severity: str = "error"  # "error" | "warning"
+
+    def __str__(self) -> str:
+        said = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"
+        return f"{said}; {self.hint}" if self.hint else said
+
+
+class InvalidFile(InvalidInput):
+    code = "invalid_file"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        count = len(problems)
+        super().__init__("\n".join(map(str, problems[:3])) + (f"\n(and {count - 3} more)" if count > 3 else ""))
+        self.problems = problems
+
+
+class UnknownFlag(RolloutError):
+    code = "unknown_flag"
+
+
+class NotAllowed(RolloutError):
+    code = "not_allowed"
+
+
+class RevisionConflict(RolloutError):
+    code = "conflict"
+
+
+class OutdatedView(RevisionConflict):
+    """Trying again with the same revision cannot help: look again first."""
+
+
+class RefusedByRule(RolloutError):
+    code = "refused"
+
+
+class StoreUnavailable(RolloutError):
+    code = "store_unavailable"

@@ -1,0 +1,252 @@
+"""Who has a flag. Rules are compiled once into one function a flag; asking it touches nothing but its argument.
+
+The order is: not killed, enabled, everything in `requires` on for this subject, the first rule that matches, the
+admissions, off. Nothing here raises: a flag that cannot be compiled or evaluated serves its off side with reason ERROR,
+and the others go on. Every answer that a flag can give is made at compile time, so that asking makes no objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from rollout.core.attributes import Attribute
+from rollout.core.bucketing import bucket, splitter
+from rollout.core.conditions import Context, Predicate, compile_match, compile_segments
+from rollout.core.dependencies import needed_first
+from rollout.core.flags import Serving, Split, VariantValue
+from rollout.core.members import Membership
+from rollout.core.ruleset import Admission, FlagRules, Ruleset
+from rollout.core.segments import EVERYONE
+from rollout.core.shares import EVERYBODY, HASHES
+
+
+class Reason(StrEnum):
+    """OpenFeature's words (specification, section 1.7, Types)."""
+
+    STATIC = "STATIC"
+    DEFAULT = "DEFAULT"
+    TARGETING_MATCH = "TARGETING_MATCH"
+    SPLIT = "SPLIT"
+    DISABLED = "DISABLED"
+    ERROR = "ERROR"
+
+
+class ErrorCode(StrEnum):
+    """OpenFeature's words."""
+
+    TARGETING_KEY_MISSING = "TARGETING_KEY_MISSING"
+    GENERAL = "GENERAL"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What one subject is served. Made once per flag and outcome, and compared by identity."""
+
+    flag: str
+    on: bool
+    variant: str | None
+    value: VariantValue | None  # None: no value, the caller's own default counts
+    reason: Reason
+    because: str  # what decided: "killed", "rule 1", "stage first-million" ...
+    error_code: ErrorCode | None = None
+    error: str | None = None
+
+
+Evaluate: TypeAlias = Callable[[Context], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """A whole ruleset, compiled. Immutable: a change makes another one."""
+
+    ruleset: Ruleset
+    flags: Mapping[str, Evaluate]
+    segments: Mapping[str, Predicate] = field(default_factory=dict)
+
+
+def compile_ruleset(
+    ruleset: Ruleset, members: Mapping[str, Membership], previous: Evaluator | None = None
+) -> Evaluator:
+    """Compiles every flag, or, of those that `previous` has compiled from the same rules, none again."""
+    same_ground = (
+        previous is not None
+        and previous.ruleset.segments is ruleset.segments
+        and previous.ruleset.attributes is ruleset.attributes
+    )
+    if previous is not None and same_ground:
+        segments = previous.segments
+    else:
+        segments = compile_segments(ruleset.segments, ruleset.attributes, members)
+    order = needed_first({key: rules.requires for key, rules in ruleset.flags.items()})
+    compiled = _unchanged(ruleset, previous, order) if previous is not None and same_ground else {}
+    for key in order:
+        if key not in compiled:
+            rules = ruleset.flags[key]
+            required = [(other, compiled[other]) for other in rules.requires if other in compiled]
+            compiled[key] = compile_flag(rules, required, ruleset.attributes, segments)
+    return Evaluator(ruleset, {key: compiled[key] for key in ruleset.flags}, segments)
+
+
+def _unchanged(ruleset: Ruleset, previous: Evaluator, order: list[str]) -> dict[str, Evaluate]:
+    """Flags whose rules, and those of all that they require, are the very ones that were compiled before."""
+    kept: dict[str, Evaluate] = {}
+    for key in order:
+        rules = ruleset.flags[key]
+        if previous.ruleset.flags.get(key) is rules and all(other in kept for other in rules.requires):
+            kept[key] = previous.flags[key]
+    return kept
+
+
+def compile_flag(
+    rules: FlagRules,
+    required: list[tuple[str, Evaluate]],
+    attributes: Mapping[str, Attribute],
+    segments: Mapping[str, Predicate],
+) -> Evaluate:
+    """One flag as a function. Never raises: what cannot be compiled becomes a function that answers ERROR."""
+    broken = _off(rules, Reason.ERROR, "error", ErrorCode.GENERAL, "this flag cannot be evaluated")
+    try:
+        decide = _decide(rules, required, attributes, segments)
+    except Exception:  # a broken flag fails alone
+        return lambda context: broken  # noqa: ARG005
+
+    def evaluate(context: Context) -> Answer:
+        try:
+            return decide(context)
+        except Exception:  # a broken flag fails alone
+            return broken
+
+    return evaluate
+
+
+def _decide(
+    rules: FlagRules,
+    required: list[tuple[str, Evaluate]],
+    attributes: Mapping[str, Attribute],
+    segments: Mapping[str, Predicate],
+) -> Evaluate:
+    if rules.killed:
+        killed = _off(rules, Reason.DISABLED, "killed")
+        return lambda context: killed  # noqa: ARG005
+    if not rules.enabled:
+        disabled = _off(rules, Reason.DISABLED, "disabled")
+        return lambda context: disabled  # noqa: ARG005
+    if len(required) < len(rules.requires):
+        raise LookupError("a required flag does not exist, or requires this one")
+    own = _admit(rules, segments)
+    if rules.rules:
+        own = _rules_first(rules, own, attributes, segments)
+    if required:
+        own = _requirements_first(rules, own, required)
+    return own
+
+
+def _requirements_first(rules: FlagRules, then: Evaluate, required: list[tuple[str, Evaluate]]) -> Evaluate:
+    unmet = tuple((ask, _off(rules, Reason.DEFAULT, f"requires {key}")) for key, ask in required)
+
+    def evaluate(context: Context) -> Answer:
+        for ask, off in unmet:
+            if not ask(context).on:
+                return off
+        return then(context)
+
+    return evaluate
+
+
+def _rules_first(
+    rules: FlagRules, then: Evaluate, attributes: Mapping[str, Attribute], segments: Mapping[str, Predicate]
+) -> Evaluate:
+    compiled = tuple(
+        (
+            compile_match(rule.match, attributes, segments),
+            _serve(rules, rule.serve, Reason.TARGETING_MATCH, f"rule {index}"),
+        )
+        for index, rule in enumerate(rules.rules, 1)
+    )
+
+    def evaluate(context: Context) -> Answer:
+        for matches, serve in compiled:
+            if matches(context):
+                return serve(context)
+        return then(context)
+
+    return evaluate
+
+
+def _admit(rules: FlagRules, segments: Mapping[str, Predicate]) -> Evaluate:
+    nobody = _off(rules, Reason.DEFAULT, "not admitted")
+    keyless = _keyless(rules)
+    admissions = tuple(
+        (
+            None if admission.audience == EVERYONE else segments[admission.audience],
+            admission.share.threshold,
+            _serve(rules, rules.on, _reason(rules, admission), f"stage {admission.stage}"),
+        )
+        for admission in rules.admissions
+    )
+    salt, bucket_by = rules.salt, rules.bucket_by
+
+    def evaluate(context: Context) -> Answer:
+        place = -1
+        off = nobody
+        for in_audience, threshold, serve in admissions:
+            if in_audience is not None and not in_audience(context):
+                continue
+            if threshold == HASHES:
+                return serve(context)
+            if place < 0:
+                targeting_key = context.get(bucket_by)
+                if not targeting_key:
+                    off = keyless
+                    continue
+                place = bucket(salt, targeting_key)  # type: ignore[arg-type]
+            if place < threshold:
+                return serve(context)
+        return off
+
+    return evaluate
+
+
+def _reason(rules: FlagRules, admission: Admission) -> Reason:
+    if not admission.by_segment or admission.share != EVERYBODY:
+        return Reason.SPLIT
+    if admission.audience != EVERYONE:
+        return Reason.TARGETING_MATCH
+    if isinstance(rules.on, Split):
+        return Reason.SPLIT
+    return Reason.STATIC if not rules.rules and not rules.has_rollout else Reason.TARGETING_MATCH
+
+
+def _serve(rules: FlagRules, serving: Serving, reason: Reason, because: str) -> Evaluate:
+    if not isinstance(serving, Split):
+        answer = _served(rules, serving, reason, because)
+        return lambda context: answer  # noqa: ARG005
+    answers = tuple(_served(rules, variant, reason, because) for variant, _ in serving.shares)
+    variant_index = splitter(rules.salt, serving.shares)
+    keyless, bucket_by = _keyless(rules), rules.bucket_by
+
+    def serve(context: Context) -> Answer:
+        targeting_key = context.get(bucket_by)
+        return answers[variant_index(targeting_key)] if targeting_key else keyless  # type: ignore[arg-type]
+
+    return serve
+
+
+def _served(rules: FlagRules, variant: str, reason: Reason, because: str) -> Answer:
+    return Answer(rules.key, variant != rules.off, variant, rules.variants[variant], reason, because)
+
+
+def _keyless(rules: FlagRules) -> Answer:
+    """A share needs a targeting key: an empty one would put everybody without an id in the same bucket."""
+    error = f"a share of this flag needs {rules.bucket_by}, and the context has none"
+    return _off(rules, Reason.ERROR, "no targeting key", ErrorCode.TARGETING_KEY_MISSING, error)
+
+
+def _off(
+    rules: FlagRules, reason: Reason, because: str, error_code: ErrorCode | None = None, error: str | None = None
+) -> Answer:
+    value = None if rules.off is None else rules.variants.get(rules.off)
+    return Answer(rules.key, False, rules.off, value, reason, because, error_code, error)
