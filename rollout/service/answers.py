@@ -1,0 +1,113 @@
+"""What operations answer, as JSON documents: the web sends them and the command line prints them. Fields are only ever
+added.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rollout.core.changes import Move, moves, served
+from rollout.core.documents import instant_text, progress_document
+from rollout.core.loading import Load
+from rollout.core.plans import Exposure, no_more_than, stages_done
+from rollout.core.progress import FlagRecord, State
+from rollout.core.shares import NOBODY
+
+if TYPE_CHECKING:
+    from rollout.service.operations import Request
+
+Answer: TypeAlias = dict[str, Any]
+
+
+def state_word(record: FlagRecord) -> str:
+    """Where a flag stands, in one word."""
+    if record.progress.killed:
+        return "killed"
+    if not record.flag.enabled:
+        return "disabled"
+    if record.flag.rollout is None:
+        return "on"
+    if record.progress.halted:
+        return "halted"
+    return "done" if stages_done(record.flag.stages, record.progress.exposure) == len(record.flag.stages) else "rolling"
+
+
+def moves_answer(before: Exposure, after: Exposure) -> list[dict[str, str]]:
+    return [_move(move) for move in moves(before, after)]
+
+
+def _move(move: Move) -> dict[str, str]:
+    return {"audience": move.audience, "before": str(move.before), "after": str(move.after)}
+
+
+def change_answer(action: str, before: FlagRecord, after: FlagRecord, request: Request) -> Answer:
+    """What an operation on one flag did: its state before and after, who gains or loses by it, how to undo it."""
+    had, has = served(before), served(after)
+    return {
+        "flag": before.flag.key,
+        "action": action,
+        "dry_run": request.dry_run,
+        "request_id": request.request_id,
+        "before": {"state": state_word(before), **progress_document(before.progress)},
+        "after": {"state": state_word(after), **progress_document(after.progress)},
+        "moves": moves_answer(had, has),
+        "raises": not no_more_than(has, had) or _rules_begin(before, after),
+        "undo": _undo(action, before),
+    }
+
+
+def _rules_begin(before: FlagRecord, after: FlagRecord) -> bool:
+    """A kill is lifted from a flag whose rules let people in, whatever its rollout does."""
+    return bool(before.progress.killed and not after.progress.killed and after.flag.enabled and after.flag.rules)
+
+
+def _undo(action: str, before: FlagRecord) -> str | None:
+    key = before.flag.key
+    if action == "kill":
+        return None if before.progress.killed else f"rollout revive {key}"
+    if action == "revive":
+        return f"rollout kill {key}"
+    if action == "set" and before.flag.rollout:
+        return f"rollout set {key} {before.progress.exposure.get(before.flag.rollout.audience, NOBODY)}"
+    return None
+
+
+def load_answer(action: str, before: State, load: Load, request: Request) -> Answer:
+    """What loading a file did, or would do: each flag that differs, and what is not in the file."""
+    return {
+        "action": action,
+        "dry_run": request.dry_run,
+        "request_id": request.request_id,
+        "flags": [_flag_answer(before.records.get(key), load.after.records[key]) for key in load.changed],
+        "not_in_file": [key for key in load.dropped if key not in load.archived],
+        "archived": list(load.archived),
+        "file": {
+            "in_force": before.file.digest if before.file else None,
+            "revision": before.file.revision if before.file else 0,
+            "since": instant_text(before.file.at) if before.file else None,
+        },
+    }
+
+
+def _flag_answer(before: FlagRecord | None, after: FlagRecord) -> dict[str, Any]:
+    return {
+        "flag": after.flag.key,
+        "change": "add" if before is None else "drop" if not after.in_file else "edit",
+        "moves": moves_answer(served(before), served(after)),
+        "state": state_word(after),
+        "held_back": held_back(after),
+    }
+
+
+def held_back(record: FlagRecord) -> list[str]:
+    """What the file wants and may not have by itself, and what stands in the way."""
+    flag, progress = record.flag, record.progress
+    if not flag.enabled or stages_done(flag.stages, progress.exposure) == len(flag.stages):
+        return [f"killed by {progress.killed.by}"] if flag.enabled and progress.killed else []
+    if progress.killed:
+        return [f"killed by {progress.killed.by}"]
+    if progress.halted:
+        return [f"halted by {progress.halted.by}"]
+    if flag.rollout is None:
+        return [f"its rollout was taken out of the file; `rollout set {flag.key} 100%` lets everyone have it"]
+    return ["locked in the file"] if flag.locked else []

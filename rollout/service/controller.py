@@ -1,0 +1,102 @@
+"""Moves rollouts along their plans. Every server ticks, each second; each looks at what it serves, and tries to carry
+out what `decide` says. The revision that it was decided on makes exactly one of them succeed. There is no leader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rollout.core.audit import Actor
+from rollout.core.durations import format_duration
+from rollout.core.errors import RevisionConflict, UnknownFlag
+from rollout.core.flags import Flag
+from rollout.core.plans import stages_done
+from rollout.core.progress import FlagRecord, State
+from rollout.core.progression import Decision, Enter, Hold, Moment, Verdict, decide
+from rollout.core.windows import Window
+from rollout.service.answers import Answer
+from rollout.service.operations import Operations, Request
+from rollout.service.ports import FlagStore
+from rollout.service.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """`server` names this server in the audit."""
+
+    store: FlagStore
+    operations: Operations
+    snapshot: Callable[[], Snapshot]
+    server: str
+
+    def tick(self) -> list[Answer]:
+        """Says that this server lives, and takes every step that is due. Raises StoreUnavailable."""
+        ticked = self.store.tick()
+        moment = Moment(
+            datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ticked.now_ms),
+            timedelta(milliseconds=ticked.ticked_ms),
+        )
+        return list(self._steps(self.snapshot().state, moment))
+
+    def _steps(self, state: State, moment: Moment) -> Iterator[Answer]:
+        for record in state.records.values():
+            decision = next_step(record, state, moment)
+            if isinstance(decision, Enter):
+                answer = self._enter(record, decision.stage)
+                if answer and answer["changed"]:
+                    yield answer
+
+    def _enter(self, record: FlagRecord, stage: int) -> Answer | None:
+        key = record.flag.key
+        request = Request(
+            actor=Actor("controller", "controller", self.server, "rollout serve"),
+            reason=_reason(record.flag, stage),
+            seen_revision=record.revision,
+            request_id=f"enter:{key}:{stage}:{record.revision}",
+        )
+        try:
+            return self.operations.enter(key, stage, request)
+        except (RevisionConflict, UnknownFlag):
+            return None  # somebody moved it meanwhile; the next tick sees what came of that
+
+
+def next_step(record: FlagRecord, state: State, moment: Moment) -> Decision:
+    """What the plan says is next for a flag as it stands."""
+    if not _may_move(record):
+        return Hold("nothing to do")
+    return decide(record.flag, record.progress, verdict(record), moment, windows_of(record.flag, state))
+
+
+def _may_move(record: FlagRecord) -> bool:
+    """Most flags, most of the time, may not: they are done, or have no stages."""
+    return stages_done(record.flag.stages, record.progress.exposure) < len(record.flag.stages)
+
+
+def verdict(record: FlagRecord) -> Verdict:
+    """On the guards that watch a flag where it stands. Without guards there is nothing that could be unhealthy; with
+    guards and nothing reported, silence never counts as health."""
+    return Verdict.SOURCE_SILENT if guards_watching(record) else Verdict.HEALTHY
+
+
+def guards_watching(record: FlagRecord) -> tuple[str, ...]:
+    """The rollout's own guards, and those of the stages that were entered."""
+    rollout = record.flag.rollout
+    if rollout is None:
+        return ()
+    entered = rollout.stages[: stages_done(rollout.stages, record.progress.exposure)]
+    return tuple(dict.fromkeys([*rollout.guards, *(guard for stage in entered for guard in stage.guards)]))
+
+
+def windows_of(flag: Flag, state: State) -> tuple[Window, ...]:
+    names = flag.rollout.windows if flag.rollout else ()
+    return tuple(state.definitions.windows[name] for name in names)
+
+
+def _reason(flag: Flag, stage: int) -> str:
+    wanted = flag.stages[stage]
+    if stage == 0:
+        return f"stage {wanted.name} begins the plan"
+    before = flag.stages[stage - 1]
+    return f"stage {wanted.name}, after {before.name} baked for {format_duration(before.bake)}"

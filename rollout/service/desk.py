@@ -1,0 +1,117 @@
+"""The operator's desk: everything that operators, developers and support can ask or do, in terms of JSON documents.
+The web puts HTTP around it; the command line uses it over HTTP or, when the web tier is what is broken, straight on a
+store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from rollout.core.definitions import FlagFile
+from rollout.core.errors import InvalidInput
+from rollout.core.members import member_lines
+from rollout.core.shares import Share
+from rollout.service import reports
+from rollout.service.answers import Answer
+from rollout.service.follower import Follower
+from rollout.service.operations import Operations, Request
+from rollout.service.ports import FlagStore
+from rollout.service.snapshot import Snapshot
+
+ReadText: TypeAlias = Callable[[str, str, Callable[[str], bytes]], FlagFile]
+"""Reads the text of a flags file: (text, name, load_members). Raises InvalidFile."""
+
+Document: TypeAlias = dict[str, Any]
+
+
+class Desk(Protocol):
+    """What can be asked and done. All methods raise the errors of `core.errors`."""
+
+    def set(
+        self, flag: str, share: str, request: Request, *, audience: str | None = None, beyond_plan: bool = False
+    ) -> Answer: ...
+
+    def kill(self, flag: str, request: Request) -> Answer: ...
+
+    def revive(self, flag: str, request: Request) -> Answer: ...
+
+    def plan(self, files: Mapping[str, str], *, prune: bool = False) -> Answer:
+        """What applying would do. `files`: the flags file first, then member files, by the names that it uses."""
+
+    def apply(self, files: Mapping[str, str], request: Request, *, prune: bool = False) -> Answer: ...
+
+    def status(self) -> Document: ...
+
+    def flag_status(self, flag: str) -> Document: ...
+
+    def explain(self, flag: str, context: Mapping[str, object]) -> Document: ...
+
+    def audit(self, *, flag: str | None = None, limit: int = 100, before: int | None = None) -> Document: ...
+
+
+class StoreDesk:
+    """The desk on a store. `snapshot` says what is in force; in a worker that is what it serves from."""
+
+    def __init__(self, store: FlagStore, read_text: ReadText, snapshot: Callable[[], Snapshot]) -> None:
+        self._store = store
+        self._read_text = read_text
+        self._snapshot = snapshot
+        self._operations = Operations(store)
+
+    @classmethod
+    def straight(cls, store: FlagStore, read_text: ReadText) -> StoreDesk:
+        """Without a server: reads the store whole whenever something is asked."""
+        follower = Follower(store)
+
+        def snapshot() -> Snapshot:
+            follower.read()
+            return follower.current
+
+        return cls(store, read_text, snapshot)
+
+    def set(
+        self, flag: str, share: str, request: Request, *, audience: str | None = None, beyond_plan: bool = False
+    ) -> Answer:
+        return self._operations.set_share(flag, Share.parse(share), request, audience=audience, beyond_plan=beyond_plan)
+
+    def kill(self, flag: str, request: Request) -> Answer:
+        return self._operations.kill(flag, request)
+
+    def revive(self, flag: str, request: Request) -> Answer:
+        return self._operations.revive(flag, request)
+
+    def plan(self, files: Mapping[str, str], *, prune: bool = False) -> Answer:
+        return self._operations.plan(self._read(files), prune=prune)
+
+    def apply(self, files: Mapping[str, str], request: Request, *, prune: bool = False) -> Answer:
+        return self._operations.load(self._read(files), request, action="apply", prune=prune)
+
+    def status(self) -> Document:
+        return reports.status_report(self._snapshot(), self._store.servers())
+
+    def flag_status(self, flag: str) -> Document:
+        return reports.flag_status_report(self._snapshot(), flag)
+
+    def explain(self, flag: str, context: Mapping[str, object]) -> Document:
+        snapshot = self._snapshot()
+        return reports.explain_report(snapshot, flag, context, reports.lines_in_force(snapshot, self._store.blob))
+
+    def audit(self, *, flag: str | None = None, limit: int = 100, before: int | None = None) -> Document:
+        return reports.audit_report(self._store, flag=flag, limit=limit, before=before)
+
+    def _read(self, files: Mapping[str, str]) -> FlagFile:
+        if not files:
+            raise InvalidInput("there is no file in this", "send the YAML of flags.yaml")
+        name, text = next(iter(files.items()))
+        return self._read_text(text, name, lambda member_file: self._members(files, member_file))
+
+    def _members(self, files: Mapping[str, str], name: str) -> bytes:
+        """A member file that was sent along, or else the list of that name that is in force."""
+        if name in files:
+            return files[name].encode()
+        for segment in self._snapshot().state.definitions.segments.values():
+            if segment.members and segment.members.file == name:
+                packed = self._store.blob(segment.members.digest)
+                return member_lines(packed) if packed else b""
+        raise FileNotFoundError(name)

@@ -1,0 +1,45 @@
+"""What a server counts about itself, as those who count see it. How the numbers leave the process is `telemetry`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rollout.core.evaluation import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What is measured rather than counted."""
+
+    revision: int = 0
+    stale: bool = False
+    file_problems: int = 0
+
+
+class Counters(Protocol):
+    """Counting costs no more than a dict increment. No word that a caller chose becomes a label."""
+
+    def checked(self, answer: Answer) -> None:
+        """Somebody was given this answer."""
+
+    def attributes_ignored(self, count: int) -> None:
+        """A context had attributes that nobody declared."""
+
+    def unknown_flag_checked(self) -> None: ...
+
+    def request_refused(self) -> None:
+        """A request was not understood: bad input, a wrong method, too large."""
+
+    def responded(self, call: str, status: int) -> None:
+        """`call` is one of our own names for what can be called."""
+
+    def change_asked(self, action: str, outcome: str) -> None:
+        """`outcome`: changed, unchanged, dry run, or an error's code."""
+
+    def watch(self, readings: Callable[[], Readings]) -> None:
+        """Where readings come from; read at each flush."""
+
+    def scrape(self) -> tuple[bytes, str]:
+        """Everything counted by all workers of this server, for Prometheus, and its content type."""

@@ -1,0 +1,299 @@
+"""The only writer. Each operation reads what it is about, asks the core what comes of it, and commits that together
+with its audit entry, on the condition that nothing moved meanwhile.
+
+Every operation answers a document: what was, what is, who gains and loses, and the command that undoes it. Whoever
+repeats a request id gets the first answer, and nothing is done twice.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from rollout.core import changes
+from rollout.core.audit import Actor, Entry, canonical_line
+from rollout.core.definitions import FlagFile
+from rollout.core.documents import Document, progress_document
+from rollout.core.errors import InvalidInput, OutdatedView, RevisionConflict, RolloutError, UnknownFlag
+from rollout.core.flags import FLAG_KEY
+from rollout.core.loading import load_file
+from rollout.core.progress import FileInForce, FlagRecord, Progress, State, Stop
+from rollout.core.progression import Moment, with_bake
+from rollout.core.segments import EVERYONE
+from rollout.core.shares import Share
+from rollout.service.answers import Answer, change_answer, load_answer
+from rollout.service.encoding import (
+    decode_answer,
+    decode_record,
+    decode_state,
+    encode_answer,
+    encode_record,
+    encode_shared,
+    file_blobs,
+)
+from rollout.service.ports import Commit, FlagStore, Stored
+
+Transition: TypeAlias = Callable[[FlagRecord, Stop], Progress]
+"""What becomes of a flag; the stop says who, when and why, for those transitions that stop something."""
+
+ATTEMPTS = 100
+"""How often a change is tried anew when others write at the same time. Forty writers need about as many."""
+
+MAX_REASON = 1000  # characters
+MAX_EARLIER = 1000  # versions of the file that are known to have been in force
+
+
+_HALF_A_CHARACTER = re.compile(r"[\ud800-\udfff]")
+"""What is left of text that was not UTF-8. No store can keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The circumstances of a change: who wants it, why, and having seen what."""
+
+    actor: Actor
+    reason: str = ""
+    seen_revision: int | None = None  # what concerns the flag must not have changed since; None: whatever it is now
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What a commit shall write, before it has a revision."""
+
+    action: str
+    before: Document
+    after: Document
+    answer: Answer
+    flags: dict[str, bytes | None]
+    flag: str | None = None
+    shared: bytes | None = None
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Operations:
+    def __init__(self, store: FlagStore) -> None:
+        self._store = store
+
+    def set_share(
+        self, key: str, share: Share, request: Request, *, audience: str | None = None, beyond_plan: bool = False
+    ) -> Answer:
+        """To this share of the rollout's audience, and hold there. Raises UnknownFlag, RefusedByRule (no rollout,
+        locked, beyond the plan), RevisionConflict, StoreUnavailable."""
+
+        def transition(record: FlagRecord, stop: Stop) -> Progress:
+            return changes.set_share(record, audience or _audience(record), share, stop, beyond_plan=beyond_plan)
+
+        return self._change("set", key, transition, request)
+
+    def kill(self, key: str, request: Request) -> Answer:
+        """Off for everyone, now. Raises UnknownFlag, RevisionConflict, StoreUnavailable."""
+        return self._change("kill", key, changes.kill, request)
+
+    def revive(self, key: str, request: Request) -> Answer:
+        """Lifts a kill; halted until resumed. Raises UnknownFlag, RefusedByRule, RevisionConflict, StoreUnavailable."""
+        return self._change("revive", key, changes.revive, request)
+
+    def advance(self, key: str, request: Request, *, to: str | None = None) -> Answer:
+        """To the next stage, or to the one called `to`, baked or not; approves it. Raises UnknownFlag, RefusedByRule
+        (halted, killed, locked, done), RevisionConflict, StoreUnavailable."""
+        return self._change("advance", key, lambda record, _: changes.advance(record, to), request)
+
+    def halt(self, key: str, request: Request) -> Answer:
+        """Stops moving; those who have it keep it. Raises UnknownFlag, RefusedByRule (no rollout), RevisionConflict,
+        StoreUnavailable."""
+        return self._change("halt", key, changes.halt, request)
+
+    def resume(self, key: str, request: Request) -> Answer:
+        """Moves again. Raises UnknownFlag, RefusedByRule (not halted, killed), RevisionConflict, StoreUnavailable."""
+        return self._change("resume", key, lambda record, _: changes.resume(record), request)
+
+    def rollback(self, key: str, request: Request, *, to: str | None = None) -> Answer:
+        """To the stage before, or to the one called `to`, and holds there. Raises UnknownFlag, RefusedByRule (nothing
+        to take back), RevisionConflict, StoreUnavailable."""
+        return self._change("rollback", key, lambda record, stop: changes.rollback(record, stop, to), request)
+
+    def enter(self, key: str, stage: int, request: Request) -> Answer:
+        """The controller's step. `request.seen_revision` says on which revision it was decided, so that of any number
+        of servers exactly one succeeds. Raises UnknownFlag, RevisionConflict, StoreUnavailable."""
+        return self._change("enter", key, lambda record, _: changes.enter(record, stage), request)
+
+    def load(self, file: FlagFile, request: Request, *, action: str = "load", prune: bool = False) -> Answer:
+        """Brings a version of the file in force. Raises RefusedByRule (drops more than half of the flags, uses an
+        archived key), RevisionConflict, StoreUnavailable. The file that is in force already changes nothing."""
+
+        return self._answered_once(request, lambda: self._load(file, request, action, prune))
+
+    def plan(self, file: FlagFile, *, prune: bool = False) -> Answer:
+        """What loading this version of the file would do, at the revision that the answer names."""
+        return self._load(file, Request(Actor(""), dry_run=True), "plan", prune)
+
+    def _change(self, action: str, key: str, transition: Transition, request: Request) -> Answer:
+        def attempt() -> Answer:
+            if not FLAG_KEY.fullmatch(key):
+                raise UnknownFlag("no flag has this name")
+            stored = self._store.read([key])
+            record = _record(stored, key)
+            _check_seen(request, record.revision, key)
+            now = _now(stored)
+            wanted = transition(record, Stop(request.actor.id, now, request.reason))
+            after = with_bake(record.progress, wanted, Moment(now, timedelta(milliseconds=stored.ticked_ms)))
+            changed = replace(record, progress=after, revision=stored.revision + 1)
+            answer = change_answer(action, record, changed, request)
+            if request.dry_run or _same(record.progress, after):
+                return answer | {"changed": False, "revision": stored.revision}
+            draft = _Draft(
+                action=action,
+                flag=key,
+                before=progress_document(record.progress),
+                after=progress_document(after),
+                answer=answer,
+                flags={key: encode_record(changed)},
+            )
+            return self._commit(stored, now, request, draft)
+
+        return self._answered_once(request, attempt)
+
+    def _load(self, file: FlagFile, request: Request, action: str, prune: bool) -> Answer:
+        stored = self._store.read()
+        state, now = decode_state(stored), _now(stored)
+        _check_seen(request, stored.revision, "the state")  # what happens to people depends on where every flag stands
+        moment = Moment(now, timedelta(milliseconds=stored.ticked_ms))
+        load = load_file(state, file, stored.revision + 1, moment, prune=prune)
+        answer = load_answer(action, state, load, request)
+        in_force = state.file is not None and state.file.digest == file.digest
+        if request.dry_run or (in_force and not load.changed and not load.archived):
+            return answer | {"changed": False, "revision": stored.revision}
+        kept = file_blobs(file)
+        force = FileInForce(file.name, file.digest, kept.text, kept.lines, stored.revision + 1, now)
+        after = replace(load.after, file=force, earlier_files=with_earlier(state))
+        changed = {key: after.records[key] for key in load.changed}
+        draft = _Draft(
+            action=action,
+            before={"file": state.file.digest if state.file else ""},
+            after={
+                "file": file.digest,
+                "name": file.name,
+                "text": kept.text,
+                "lines": kept.lines,
+                "definitions": kept.definitions,
+                "progress": {key: progress_document(record.progress) for key, record in changed.items()},
+                "archived": list(load.archived),
+            },
+            answer=answer,
+            flags={
+                **{key: encode_record(record) for key, record in changed.items()},
+                **dict.fromkeys(load.archived),
+            },
+            shared=encode_shared(after),
+            blobs=kept.blobs,
+        )
+        return self._commit(stored, now, request, draft)
+
+    def _commit(self, stored: Stored, now: datetime, request: Request, draft: _Draft) -> Answer:
+        revision = stored.revision + 1
+        entry = Entry(
+            revision=revision,
+            at=now,
+            actor=request.actor,
+            action=draft.action,
+            reason=request.reason,
+            request_id=request.request_id,
+            flag=draft.flag,
+            before=draft.before,
+            after=draft.after,
+        )
+        commit = Commit(
+            expected_revision=stored.revision,
+            request_id=request.request_id,
+            at_ms=_milliseconds(now),
+            entry=canonical_line(entry.document()),
+            flags=draft.flags,
+            shared=draft.shared,
+            blobs=draft.blobs,
+            answer=encode_answer(draft.answer | {"changed": True, "revision": revision}),
+        )
+        return decode_answer(self._store.commit(commit).answer)
+
+    def _answered_once(self, request: Request, attempt: Callable[[], Answer]) -> Answer:
+        """Tries anew while others write; and before it refuses, or finds nothing to change, asks whether it was this
+        very request that moved the state, whose answer was lost."""
+        _check_request(request)
+        try:
+            answer = _until_no_conflict(attempt)
+        except RolloutError:
+            first = self._store.answered(request.request_id)
+            if first is None:
+                raise
+            return decode_answer(first)
+        if answer["changed"] or request.dry_run:
+            return answer
+        first = self._store.answered(request.request_id)
+        return answer if first is None else decode_answer(first)
+
+
+def _until_no_conflict(attempt: Callable[[], Answer]) -> Answer:
+    for number in range(ATTEMPTS):
+        try:
+            return attempt()
+        except OutdatedView:
+            raise
+        except RevisionConflict:
+            time.sleep(random.uniform(0, 0.002 * min(number + 1, 10)))
+    raise RevisionConflict("others keep changing the state", "try again")
+
+
+def _check_request(request: Request) -> None:
+    if len(request.reason) > MAX_REASON:
+        raise InvalidInput(f"a reason of {len(request.reason)} characters", f"say it in at most {MAX_REASON}")
+    for words in (request.reason, request.actor.id, request.actor.host, request.actor.tool, request.request_id):
+        if _HALF_A_CHARACTER.search(words):
+            raise InvalidInput(f"{ascii(words)[:60]} is not text", "write it in UTF-8")
+
+
+def _check_seen(request: Request, revision: int, what: str) -> None:
+    if request.seen_revision is not None and revision > request.seen_revision:
+        raise OutdatedView(
+            f"{what} changed at revision {revision}, after revision {request.seen_revision} that you saw",
+            "look at it again, then decide",
+        )
+
+
+def _record(stored: Stored, key: str) -> FlagRecord:
+    document = stored.flags.get(key)
+    if document is None:
+        raise UnknownFlag(f"no flag called {key!r}")
+    return decode_record(document)
+
+
+def _audience(record: FlagRecord) -> str:
+    """The audience that a bare percentage is of."""
+    if record.flag.rollout:
+        return record.flag.rollout.audience
+    return record.flag.audience or EVERYONE
+
+
+def _same(before: Progress, after: Progress) -> bool:
+    """The same but for who stopped it when: halting what is halted is no change."""
+    return replace(after, halted=before.halted) == before and bool(before.halted) == bool(after.halted)
+
+
+def _now(stored: Stored) -> datetime:
+    """The store's clock, never before the last write."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=max(stored.now_ms, stored.written_at_ms))
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def with_earlier(state: State) -> tuple[str, ...]:
+    """The files that were in force before, once another one is."""
+    return (*state.earlier_files, state.file.digest)[-MAX_EARLIER:] if state.file else state.earlier_files

@@ -1,0 +1,107 @@
+"""What the use cases need of a store, and nothing more. Documents are JSON as opaque bytes: a store never looks inside
+them, and so never rounds, reorders or re-types what it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+MAX_TICK_GAP = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store holds, read at one moment. Revision 0: nothing was ever written."""
+
+    revision: int
+    written_at_ms: int  # time of the last write, milliseconds since 1970 UTC; 0 before the first
+    now_ms: int  # the store's own clock
+    shared: bytes | None  # the document that belongs to no single flag
+    flags: Mapping[str, bytes]  # flag key -> document
+    ticked_ms: int = 0  # how long servers have been ticking in all, on the store's clock
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    now_ms: int  # the store's own clock
+    ticked_ms: int  # how long servers have been ticking in all
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One change, all of it or nothing. It takes the store from `expected_revision` to the next."""
+
+    expected_revision: int
+    request_id: str
+    at_ms: int  # never before the previous commit's
+    entry: bytes  # the audit line; already names the new revision and `at_ms`
+    flags: Mapping[str, bytes | None] = field(default_factory=dict)  # None removes the document
+    shared: bytes | None = None  # None leaves it
+    blobs: Mapping[str, bytes] = field(default_factory=dict)  # content-addressed, never overwritten
+    answer: bytes = b""  # told again to whoever repeats the request id
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    revision: int
+    answer: bytes
+    repeated: bool  # this request id was answered before; nothing was written now
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One revision, as it is told to those who follow. `whole`: too much to tell, read everything anew."""
+
+    revision: int
+    flags: Mapping[str, bytes | None] = field(default_factory=dict)
+    whole: bool = False
+
+
+class FlagStore(Protocol):
+    """Where the position of every rollout is kept. All methods raise StoreUnavailable when the store cannot be reached
+    within its deadline or answers nonsense; they never hang and never retry a write silently.
+    """
+
+    def read(self, keys: Sequence[str] | None = None) -> Stored:
+        """Everything, or the shared document and these flags alone, as of one moment."""
+
+    def revision(self) -> int:
+        """The revision written last; as cheap as the store can make it."""
+
+    def commit(self, commit: Commit) -> Committed:
+        """Writes all of `commit` or nothing.
+
+        A request id seen before is answered with its first answer, whatever the revision. Raises RevisionConflict when
+        the store is not at `expected_revision` (nothing is written).
+        """
+
+    def answered(self, request_id: str) -> bytes | None:
+        """The first answer to this request id, if it was committed."""
+
+    def changes(self, after: int, wait: timedelta) -> list[Change] | None:
+        """The changes since revision `after`, oldest first, waiting up to `wait` for the first; [] when none came;
+        None when some are no longer kept (the caller reads everything anew)."""
+
+    def audit(
+        self, *, after: int = 0, before: int | None = None, limit: int = 100, newest_first: bool = False
+    ) -> list[bytes]:
+        """At most `limit` audit lines with after < revision < before."""
+
+    def blob(self, digest: str) -> bytes | None:
+        """What was committed under this content address."""
+
+    def tick(self) -> Ticked:
+        """Says that a server is ticking. Time since the tick before counts, whichever server's it was, unless that was
+        longer ago than MAX_TICK_GAP: then nobody was there."""
+
+    def beat(self, server_id: str, report: bytes, lifetime: timedelta) -> None:
+        """Says that a server is alive; forgotten after `lifetime` without another."""
+
+    def servers(self) -> Mapping[str, bytes]:
+        """The last report of every server that is alive."""
+
+    def close(self) -> None:
+        """Gives connections back. Closing twice is fine."""
