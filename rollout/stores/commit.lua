@@ -1,0 +1,112 @@
+-- The only way to write state: one commit, all of it or nothing.
+--
+-- All keys carry the hash tag {namespace}, so that Redis Cluster keeps them in one slot. Documents, audit lines and
+-- answers are opaque strings: cjson would turn [] into {} and round integers above 2^53, so nothing is decoded here.
+--
+--   {ns}:head           hash    revision: number of the last commit; at_ms: its time. Absent: nothing was ever written
+--   {ns}:shared         string  the document that belongs to no single flag
+--   {ns}:flags          hash    flag key -> document
+--   {ns}:blob:<digest>  string  content under its own address, never overwritten
+--   {ns}:audit          stream  id <revision>-0, entry: the audit line. Never trimmed
+--   {ns}:changes        stream  id <revision>-0, about the last 1024 commits as followers hear of them. whole: "1" says
+--                               read everything anew; "0" says that the other fields are all that changed:
+--                               "+<flag key>" -> its document, "-<flag key>" -> "" where it was removed
+--   {ns}:request:<id>   string  "<revision>\n<answer>", for 24 hours: told again to whoever repeats the request
+--
+-- Written elsewhere, because no revision counts them: {ns}:ticks by tick.lua, and heartbeats by redis.py:
+--   {ns}:server:<id>    string  the server's last report, expires when its lifetime is over
+--   {ns}:servers        zset    server id -> when that report expires (ms): which of the above to look for
+--
+-- KEYS  head, shared, flags, audit, changes, request, blob...
+-- ARGV  expected revision, next revision, at_ms, audit line, request record, whole ("1" or "0"), then three groups,
+--       each its length and its members: shared (0 or 1), flags written (key, document, ...), flags removed (key, ...);
+--       then the content of each blob.
+-- Returns {"committed"}, {"repeated", record}, {"conflict", revision}, {"earlier", at_ms of the last commit},
+--       {"ahead", revision of the audit log} or {"type", key, its type}.
+--
+-- A script is atomic, yet an error midway does not take back what it wrote. So everything that can fail is looked at
+-- before the first write, and the first write is one that the server itself refuses when memory is used up, on a
+-- replica, or while it cannot persist; it does not look at these again later in the same script. What cannot be seen
+-- here is a user who may run some of the commands below and not others: give it +@read +@write +@scripting +@connection
+-- +time, on all keys of the namespace.
+-- Redis 6.2 and Valkey 7.2 run this: no shebang, no functions.
+
+local head, shared, flags, audit, changes, request = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local FIRST_BLOB = 7
+local expected, following, at_ms, entry, record, whole = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local next_argument = 7
+
+local function take_group()
+  local group = {}
+  local length = tonumber(ARGV[next_argument])
+  for i = 1, length do
+    group[i] = ARGV[next_argument + i]
+  end
+  next_argument = next_argument + length + 1
+  return group
+end
+
+local shared_written, flags_written, flags_removed = take_group(), take_group(), take_group()
+
+local types = {[head] = "hash", [flags] = "hash", [audit] = "stream", [changes] = "stream"} -- all others: string
+for _, key in ipairs(KEYS) do
+  local found = redis.call("TYPE", key).ok
+  if found ~= "none" and found ~= (types[key] or "string") then
+    return {"type", key, found}
+  end
+end
+
+local answered = redis.call("GET", request)
+if answered then
+  return {"repeated", answered}
+end
+
+local last = redis.call("HMGET", head, "revision", "at_ms")
+local revision, last_at_ms = last[1] or "0", last[2] or "0"
+if revision ~= expected then
+  return {"conflict", revision}
+end
+if tonumber(at_ms) < tonumber(last_at_ms) then
+  return {"earlier", last_at_ms}
+end
+
+local newest = redis.call("XREVRANGE", audit, "+", "-", "COUNT", 1)[1]
+local audited = newest and string.match(newest[1], "^%d+") or "0"
+if tonumber(audited) > tonumber(expected) then
+  return {"ahead", audited} -- the head was lost or set back: the next audit line has no place
+end
+
+local id = following .. "-0"
+local change = {"whole", whole}
+if whole == "0" then
+  for i = 1, #flags_written, 2 do
+    change[#change + 1] = "+" .. flags_written[i]
+    change[#change + 1] = flags_written[i + 1]
+  end
+  for _, key in ipairs(flags_removed) do
+    change[#change + 1] = "-" .. key
+    change[#change + 1] = ""
+  end
+end
+
+redis.call("XADD", audit, id, "entry", entry)
+local added = redis.pcall("XADD", changes, "MAXLEN", "~", "1024", id, unpack(change))
+if type(added) == "table" and added.err then
+  redis.call("DEL", changes) -- was ahead of the head; followers who miss it read everything anew
+  redis.call("XADD", changes, id, unpack(change))
+end
+redis.call("HSET", head, "revision", following, "at_ms", at_ms)
+for _, document in ipairs(shared_written) do
+  redis.call("SET", shared, document)
+end
+for i = 1, #flags_written, 2 do
+  redis.call("HSET", flags, flags_written[i], flags_written[i + 1])
+end
+for _, key in ipairs(flags_removed) do
+  redis.call("HDEL", flags, key)
+end
+for i = FIRST_BLOB, #KEYS do
+  redis.call("SET", KEYS[i], ARGV[next_argument + i - FIRST_BLOB], "NX")
+end
+redis.call("SET", request, record, "EX", "86400")
+return {"committed"}

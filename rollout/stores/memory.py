@@ -1,0 +1,154 @@
+"""The store's contract kept in memory: for tests, simulations and `--dry-run`s, where weeks pass in milliseconds on a
+clock that the caller holds. Nothing outlives the process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Condition
+
+from rollout.core.errors import InvalidInput, RevisionConflict
+from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Stored, Ticked
+from rollout.stores import told
+
+REQUESTS_KEPT_MS = 24 * 60 * 60 * 1000
+CHANGES_KEPT = 1024
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    committed: Committed
+    forgotten_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Heartbeat:
+    report: bytes
+    forgotten_at_ms: int
+
+
+class MemoryFlagStore:
+    """A FlagStore of one process. `clock` gives milliseconds since 1970 and times what is forgotten; `changes` alone
+    waits by the real clock, so a simulation asks with no wait."""
+
+    def __init__(self, clock: Callable[[], int] = wall_clock_ms) -> None:
+        self._clock = clock
+        self._changed = Condition()
+        self._revision = 0
+        self._written_at_ms = 0
+        self._shared: bytes | None = None
+        self._flags: dict[str, bytes] = {}
+        self._blobs: dict[str, bytes] = {}
+        self._audit: list[bytes] = []  # the line of revision n is at n - 1
+        self._changes: deque[Change] = deque(maxlen=CHANGES_KEPT)
+        self._answered: dict[str, _Answered] = {}  # oldest first
+        self._ticked_ms = 0
+        self._last_tick_at_ms: int | None = None
+        self._heartbeats: dict[str, _Heartbeat] = {}
+
+    def read(self, keys: Sequence[str] | None = None) -> Stored:
+        with self._changed:
+            wanted = self._flags if keys is None else [key for key in keys if key in self._flags]
+            flags = {key: self._flags[key] for key in wanted}
+            return Stored(
+                self._revision, self._written_at_ms, self._clock(), self._shared, flags, ticked_ms=self._ticked_ms
+            )
+
+    def revision(self) -> int:
+        return self._revision
+
+    def commit(self, commit: Commit) -> Committed:
+        with self._changed:
+            self._forget_old_requests()
+            answered = self._answered.get(commit.request_id)
+            if answered is not None:
+                return answered.committed
+            if commit.expected_revision != self._revision:
+                raise RevisionConflict(f"the store is at revision {self._revision}, not {commit.expected_revision}")
+            if commit.at_ms < self._written_at_ms:
+                raise InvalidInput(f"a commit at {commit.at_ms} ms is earlier than the last, at {self._written_at_ms}")
+            self._write(commit)
+            self._changed.notify_all()
+            return Committed(self._revision, commit.answer, repeated=False)
+
+    def answered(self, request_id: str) -> bytes | None:
+        with self._changed:
+            self._forget_old_requests()
+            answered = self._answered.get(request_id)
+            return None if answered is None else answered.committed.answer
+
+    def changes(self, after: int, wait: timedelta) -> list[Change] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._revision > after, timeout=wait.total_seconds())
+            since = [change for change in self._changes if change.revision > after]
+            if self._revision > after and since[0].revision != after + 1:
+                return None
+            return since
+
+    def audit(
+        self, *, after: int = 0, before: int | None = None, limit: int = 100, newest_first: bool = False
+    ) -> list[bytes]:
+        with self._changed:
+            last = self._revision if before is None else max(before - 1, 0)
+            lines = self._audit[after:last]
+        if newest_first:
+            lines.reverse()
+        return lines[:limit]
+
+    def blob(self, digest: str) -> bytes | None:
+        return self._blobs.get(digest)
+
+    def tick(self) -> Ticked:
+        with self._changed:
+            now = self._clock()
+            gap = 0 if self._last_tick_at_ms is None else now - self._last_tick_at_ms
+            if 0 < gap <= MAX_TICK_GAP // timedelta(milliseconds=1):
+                self._ticked_ms += gap
+            self._last_tick_at_ms = now
+            return Ticked(now, self._ticked_ms)
+
+    def beat(self, server_id: str, report: bytes, lifetime: timedelta) -> None:
+        with self._changed:
+            forgotten_at_ms = self._clock() + lifetime // timedelta(milliseconds=1)
+            self._heartbeats[server_id] = _Heartbeat(report, forgotten_at_ms)
+
+    def servers(self) -> Mapping[str, bytes]:
+        with self._changed:
+            now = self._clock()
+            self._heartbeats = {id_: beat for id_, beat in self._heartbeats.items() if beat.forgotten_at_ms > now}
+            return {id_: beat.report for id_, beat in self._heartbeats.items()}
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+    def _write(self, commit: Commit) -> None:
+        self._revision += 1
+        self._written_at_ms = commit.at_ms
+        self._audit.append(commit.entry)
+        self._changes.append(told(commit))
+        if commit.shared is not None:
+            self._shared = commit.shared
+        for key, document in commit.flags.items():
+            if document is None:
+                self._flags.pop(key, None)
+            else:
+                self._flags[key] = document
+        self._blobs = {**commit.blobs, **self._blobs}
+        repeat = Committed(self._revision, commit.answer, repeated=True)
+        self._answered[commit.request_id] = _Answered(repeat, self._clock() + REQUESTS_KEPT_MS)
+
+    def _forget_old_requests(self) -> None:
+        now = self._clock()
+        while self._answered:
+            oldest = next(iter(self._answered))
+            if self._answered[oldest].forgotten_at_ms > now:
+                return
+            del self._answered[oldest]

@@ -1,0 +1,379 @@
+"""The store on any Redis-compatible server from Redis 6.2 or Valkey 7.2 up. State is written by commit.lua alone, which
+also says what every key means. No call hangs and none is retried silently: whoever gets StoreUnavailable for a commit
+does not know whether it was made, and finds out by repeating it with the same request id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from redis import ConnectionPool, Redis, exceptions
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+
+from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
+from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Stored, Ticked
+from rollout.stores import told
+
+DEADLINE = timedelta(seconds=0.5)  # for a connection, and for each answer
+WAITING_SLICE = timedelta(seconds=0.5)  # while waiting for changes, a server that hangs is noticed after this
+BULKY = 256 * 1024  # bytes of a commit from which on it gets
+BULKY_DEADLINE = timedelta(seconds=10)  # because sending and syncing a member list takes longer
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """What to say when a call ends with this kind of error."""
+
+    kind: type[Exception]
+    what: str
+    hint: str
+    sign: str | None = None  # by which the same is known within a script, where older servers give it no code
+
+    def fits(self, error: Exception) -> bool:
+        return isinstance(error, self.kind) or (self.sign is not None and self.sign in str(error))
+
+
+_SEE_WHETHER_IT_RUNS = "see whether it is running and ROLLOUT_REDIS_URL is right"
+_A_PLACE_OF_ITS_OWN = "give the service a namespace or a database of its own"
+
+TROUBLES = (  # the first that fits
+    _Trouble(
+        exceptions.TimeoutError,
+        "did not answer in time",
+        "see whether it is stopped or overloaded; a change may have been made: repeat it with the same request id",
+    ),
+    _Trouble(exceptions.BusyLoadingError, "is still loading its data", "try again in a moment"),
+    _Trouble(
+        exceptions.AuthenticationError,
+        "does not accept the user or password",
+        "see ROLLOUT_REDIS_URL; special characters in a password are percent-encoded",
+    ),
+    _Trouble(
+        exceptions.NoPermissionError,
+        "does not permit a command",
+        "give its user the keys ~{namespace}:* and +@read +@write +@scripting +@connection +time",
+        sign="The user executing the script can't run",
+    ),
+    _Trouble(
+        exceptions.ReadOnlyError,
+        "is a replica and takes no writes",
+        "point ROLLOUT_REDIS_URL at the primary",
+        sign=" -READONLY ",
+    ),
+    _Trouble(
+        exceptions.OutOfMemoryError,
+        "has used up its memory; nothing was written",
+        "raise its maxmemory, and keep maxmemory-policy noeviction",
+        sign=" -OOM ",
+    ),
+    _Trouble(
+        exceptions.MovedError,
+        "keeps these keys on another node",
+        "point ROLLOUT_REDIS_URL at the node that has them",
+    ),
+    _Trouble(exceptions.ConnectionError, "cannot be reached", _SEE_WHETHER_IT_RUNS),
+    _Trouble(OSError, "cannot be reached", _SEE_WHETHER_IT_RUNS),
+    _Trouble(ValueError, "holds something that is not ours", _A_PLACE_OF_ITS_OWN),
+    _Trouble(Exception, "refused", "see its log"),
+)
+
+
+def connect(url: str, timeout: timedelta) -> Redis:
+    """A client of the server at `url` that gives up after `timeout` and never sends anything twice.
+
+    Its pool looks at each connection before lending it and replaces one that the server closed meanwhile, so a server
+    that was restarted costs no error, and nothing needs a retry.
+    """
+    options = _options(url) | {
+        "socket_timeout": timeout.total_seconds(),
+        "socket_connect_timeout": min(timeout, DEADLINE).total_seconds(),
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,  # the same shape of answers from redis-py 6 to 8
+        "decode_responses": False,
+    }
+    pool = ConnectionPool(**options)
+    try:
+        pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but knows its options
+    except TypeError as error:
+        raise InvalidInput(
+            f"the store's URL has an option that is not known: {error}", hint="see redis-py for those that are"
+        ) from None
+    return Redis.from_pool(pool)
+
+
+class RedisFlagStore:
+    """A FlagStore that several threads may share. `url` is redis://, rediss:// or unix://; its password never shows up
+    in a message. Every key begins with `{namespace}:`."""
+
+    def __init__(
+        self, url: str, namespace: str = "rollout", connect: Callable[[str, timedelta], Redis] = connect
+    ) -> None:
+        self._keys = _Keys(namespace)
+        self._address = _address(url)
+        # Any: redis-py types an answer as the union over all protocols and decodings, of which `connect` leaves one.
+        self._client: Any = connect(url, DEADLINE)
+        self._follower: Any = connect(url, DEADLINE + WAITING_SLICE)
+        self._patient: Any = connect(url, BULKY_DEADLINE)
+        self._closed = False
+
+    def read(self, keys: Sequence[str] | None = None) -> Stored:
+        with self._plainly():
+            places = [self._keys.head, self._keys.shared, self._keys.flags, self._keys.ticks]
+            wanted = ["all"] if keys is None else ["some", *keys]
+            revision, at_ms, ticked_ms, now, shared, found = _run(self._client, READ, places, wanted)
+            return Stored(
+                revision=int(revision or 0),
+                written_at_ms=int(at_ms or 0),
+                now_ms=_ms(now),
+                shared=shared,
+                flags={key.decode(): document for key, document in zip(found[::2], found[1::2], strict=True)},
+                ticked_ms=int(ticked_ms or 0),
+            )
+
+    def revision(self) -> int:
+        with self._plainly():
+            return int(self._client.hget(self._keys.head, "revision") or 0)
+
+    def commit(self, commit: Commit) -> Committed:
+        with self._plainly():
+            keys, arguments = _script_input(self._keys, commit)
+            client = self._patient if sum(map(len, arguments)) > BULKY else self._client
+            outcome, *facts = _run(client, COMMIT, keys, arguments)
+            if outcome == b"committed":
+                return Committed(commit.expected_revision + 1, commit.answer, repeated=False)
+            if outcome == b"repeated":
+                return _repeated(facts[0])
+            raise self._refusal(commit, outcome.decode(), facts)
+
+    def answered(self, request_id: str) -> bytes | None:
+        with self._plainly():
+            record = self._client.get(self._keys.request(request_id))
+            return None if record is None else _repeated(record).answer
+
+    def changes(self, after: int, wait: timedelta) -> list[Change] | None:
+        deadline = time.monotonic() + wait.total_seconds()
+        with self._plainly():
+            revision, entries = self._changes_now(after)
+            if revision > after and not entries:
+                return None
+            while not entries and (left := deadline - time.monotonic()) > 0:
+                entries = self._changes_within(after, min(left, WAITING_SLICE.total_seconds()))
+            since = [_change(id_, fields) for id_, fields in entries]
+            if since and since[0].revision != after + 1:
+                return None
+            return since
+
+    def audit(
+        self, *, after: int = 0, before: int | None = None, limit: int = 100, newest_first: bool = False
+    ) -> list[bytes]:
+        first, last = after + 1, "+" if before is None else before - 1
+        if limit <= 0 or (before is not None and before <= first):
+            return []
+        with self._plainly():
+            if newest_first:
+                entries = self._client.xrevrange(self._keys.audit, last, first, count=limit)
+            else:
+                entries = self._client.xrange(self._keys.audit, first, last, count=limit)
+            return [fields[b"entry"] for _, fields in entries]
+
+    def blob(self, digest: str) -> bytes | None:
+        with self._plainly():
+            content: bytes | None = self._client.get(self._keys.blob(digest))
+            return content
+
+    def tick(self) -> Ticked:
+        with self._plainly():
+            longest_gap_ms = str(MAX_TICK_GAP // timedelta(milliseconds=1))
+            now_ms, ticked_ms = _run(self._client, TICK, [self._keys.ticks], [longest_gap_ms])
+            return Ticked(int(now_ms), int(ticked_ms))
+
+    def beat(self, server_id: str, report: bytes, lifetime: timedelta) -> None:
+        with self._plainly():
+            now_ms = _ms(self._client.time())
+            lifetime_ms = lifetime // timedelta(milliseconds=1)
+            with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.set(self._keys.server(server_id), report, px=lifetime_ms)
+                pipeline.zadd(self._keys.servers, {server_id: now_ms + lifetime_ms})
+                pipeline.zremrangebyscore(self._keys.servers, "-inf", now_ms)
+                pipeline.execute()
+
+    def servers(self) -> Mapping[str, bytes]:
+        with self._plainly():
+            ids = [id_.decode() for id_ in self._client.zrange(self._keys.servers, 0, -1)]
+            reports = self._client.mget([self._keys.server(id_) for id_ in ids]) if ids else []
+            return {id_: report for id_, report in zip(ids, reports, strict=True) if report is not None}
+
+    def close(self) -> None:
+        self._closed = True
+        for client in (self._client, self._follower, self._patient):
+            client.close()
+
+    def _refusal(self, commit: Commit, outcome: str, facts: list[bytes]) -> Exception:
+        if outcome == "conflict":
+            return RevisionConflict(f"the store is at revision {int(facts[0])}, not {commit.expected_revision}")
+        if outcome == "earlier":
+            return InvalidInput(f"a commit at {commit.at_ms} ms is earlier than the last, at {int(facts[0])}")
+        if outcome == "ahead":
+            return StoreUnavailable(
+                f"the store at {self._address} is at revision {commit.expected_revision}, but its audit log goes up to "
+                f"{int(facts[0])}; nothing was written",
+                hint="its data was damaged: restore a backup",
+            )
+        key, found = (fact.decode() for fact in facts)
+        return StoreUnavailable(
+            f"the store at {self._address} holds a {found} as {key}, which is not ours; nothing was written",
+            hint=_A_PLACE_OF_ITS_OWN,
+        )
+
+    def _changes_now(self, after: int) -> tuple[int, list[Any]]:
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.hget(self._keys.head, "revision")  # first: whatever it counts was told before
+            pipeline.xrange(self._keys.changes, after + 1, "+")
+            revision, entries = pipeline.execute()
+            return int(revision or 0), entries
+
+    def _changes_within(self, after: int, seconds: float) -> list[Any]:
+        block_ms = max(1, round(seconds * 1000))  # 0 would mean for ever
+        streams = self._follower.xread({self._keys.changes: f"{after}-0"}, block=block_ms)
+        return streams[0][1] if streams else []
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """Says in our words what went wrong between us and the server."""
+        if self._closed:
+            raise StoreUnavailable("the store was closed")
+        try:
+            yield
+        except (exceptions.RedisError, OSError, ValueError) as error:
+            trouble = next(trouble for trouble in TROUBLES if trouble.fits(error))
+            raise StoreUnavailable(f"the store at {self._address} {trouble.what}: {error}", trouble.hint) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    text: str
+    digest: str  # by which a server that has seen it knows it
+
+
+def _script(name: str) -> _Script:
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+COMMIT = _script("commit.lua")
+READ = _script("read.lua")
+TICK = _script("tick.lua")
+
+
+def _run(client: Any, script: _Script, keys: Sequence[str], arguments: Sequence[bytes | str]) -> Any:
+    try:
+        return client.evalsha(script.digest, len(keys), *keys, *arguments)
+    except exceptions.NoScriptError:  # the server was started since, or another one took over
+        return client.eval(script.text, len(keys), *keys, *arguments)
+
+
+class _Keys:
+    """The names of commit.lua's data model in one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9._:-]+", namespace):
+            raise InvalidInput(f"namespace {namespace!r} must be letters, digits and . _ : - only")
+        self._prefix = f"{{{namespace}}}:"
+        self.head = self._prefix + "head"
+        self.shared = self._prefix + "shared"
+        self.flags = self._prefix + "flags"
+        self.audit = self._prefix + "audit"
+        self.changes = self._prefix + "changes"
+        self.ticks = self._prefix + "ticks"
+        self.servers = self._prefix + "servers"
+
+    def blob(self, digest: str) -> str:
+        return f"{self._prefix}blob:{digest}"
+
+    def request(self, request_id: str) -> str:
+        return f"{self._prefix}request:{request_id}"
+
+    def server(self, server_id: str) -> str:
+        return f"{self._prefix}server:{server_id}"
+
+
+def _options(url: str) -> dict[str, Any]:
+    try:
+        options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]  # redis-py gives it no types
+    except ValueError:  # which may quote the password: so not told, and not chained
+        raise InvalidInput(
+            "the store's URL cannot be read",
+            hint="redis://host:6379/0, rediss://… or unix:///path; a password's special characters percent-encoded",
+        ) from None
+    return options
+
+
+def _address(url: str) -> str:
+    """What a message may show of `url`: all but user, password and options."""
+    options = _options(url)
+    if "path" in options:
+        return str(options["path"])
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db', 0)}"
+
+
+def _script_input(names: _Keys, commit: Commit) -> tuple[list[str], list[bytes]]:
+    """KEYS and ARGV of commit.lua."""
+    change = told(commit)
+    written = {key: document for key, document in commit.flags.items() if document is not None}
+    removed = [key.encode() for key, document in commit.flags.items() if document is None]
+    keys = [
+        names.head,
+        names.shared,
+        names.flags,
+        names.audit,
+        names.changes,
+        names.request(commit.request_id),
+        *map(names.blob, commit.blobs),
+    ]
+    arguments = [
+        b"%d" % commit.expected_revision,
+        b"%d" % change.revision,
+        b"%d" % commit.at_ms,
+        commit.entry,
+        b"%d\n%b" % (change.revision, commit.answer),
+        b"1" if change.whole else b"0",
+        *_group([] if commit.shared is None else [commit.shared]),
+        *_group(list(chain.from_iterable((key.encode(), document) for key, document in written.items()))),
+        *_group(removed),
+        *commit.blobs.values(),
+    ]
+    return keys, arguments
+
+
+def _group(members: list[bytes]) -> list[bytes]:
+    return [b"%d" % len(members), *members]
+
+
+def _repeated(record: bytes) -> Committed:
+    revision, _, answer = record.partition(b"\n")
+    return Committed(int(revision), answer, repeated=True)
+
+
+def _change(id_: bytes, fields: dict[bytes, bytes]) -> Change:
+    revision = int(id_.partition(b"-")[0])
+    if fields.get(b"whole") != b"0":
+        return Change(revision, whole=True)
+    named = ((name.decode(), document) for name, document in fields.items() if name != b"whole")
+    return Change(revision, {name[1:]: document if name[0] == "+" else None for name, document in named})
+
+
+def _ms(now: Sequence[bytes | int]) -> int:
+    """What TIME says, in milliseconds since 1970."""
+    seconds, microseconds = map(int, now)
+    return seconds * 1000 + microseconds // 1000
