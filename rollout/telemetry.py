@@ -1,0 +1,204 @@
+"""Our own metrics and log lines. A check costs a dict increment; a background thread calls `flush` each second, which
+carries what was counted since the last time to Prometheus' objects, whose files add up over all workers of a server.
+Where PROMETHEUS_MULTIPROC_DIR is not set (before this module is imported), the process counts for itself alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TypeAlias
+
+import orjson
+import structlog
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    disable_created_metrics,
+    generate_latest,
+    multiprocess,
+)
+from structlog.typing import Processor
+
+from rollout.core.evaluation import Answer
+from rollout.service.measures import Readings
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # several workers together have none either
+
+MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+Tally: TypeAlias = dict[tuple[Hashable, ...], int]
+"""Label values -> how many, since the process began. One thread writes it."""
+
+
+class Counters:
+    """Counts of one worker. All methods but `flush` and `scrape` are called by the thread that answers requests."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        """`folder`: where the counts of all workers meet; by default what the environment says, if anything."""
+        self._folder = folder or os.environ.get(MULTIPROCESS_FOLDER)
+        self._registry = CollectorRegistry()
+        self._readings: Callable[[], Readings] = Readings
+        self._flushing = threading.Lock()
+        self._checks: Tally = {}
+        self._ignored: Tally = {}
+        self._unknown: Tally = {}
+        self._refused: Tally = {}
+        self._responses: Tally = {}
+        self._changes: Tally = {}
+        self._metrics = _Metrics(self._registry)
+        self._carriers = (
+            _Carrier(self._checks, self._metrics.checks),
+            _Carrier(self._ignored, self._metrics.ignored),
+            _Carrier(self._unknown, self._metrics.unknown),
+            _Carrier(self._refused, self._metrics.refused),
+            _Carrier(self._responses, self._metrics.responses),
+            _Carrier(self._changes, self._metrics.changes),
+        )
+
+    def checked(self, answer: Answer) -> None:
+        _add(self._checks, (answer.flag, answer.variant or "", answer.reason))
+
+    def attributes_ignored(self, count: int) -> None:
+        _add(self._ignored, (), count)
+
+    def unknown_flag_checked(self) -> None:
+        _add(self._unknown, ())
+
+    def request_refused(self) -> None:
+        _add(self._refused, ())
+
+    def responded(self, call: str, status: int) -> None:
+        _add(self._responses, (call, status))
+
+    def change_asked(self, action: str, outcome: str) -> None:
+        _add(self._changes, (action, outcome))
+
+    def watch(self, readings: Callable[[], Readings]) -> None:
+        self._readings = readings
+
+    def flush(self) -> None:
+        """Carries over what was counted since the last call. Any thread may call it."""
+        with self._flushing:
+            for carrier in self._carriers:
+                carrier.carry()
+            self._metrics.read(self._readings())
+
+    def scrape(self) -> tuple[bytes, str]:
+        self.flush()
+        if not self._folder:
+            return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        _forget_dead_workers(Path(self._folder))
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, self._folder)  # type: ignore[no-untyped-call]
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class _Metrics:
+    """Prometheus' objects. Of several workers the gauges show the one that is worst off."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, says: str, *labels: str) -> Counter:
+            return Counter(name, says, labels, registry=registry)
+
+        self.checks = counter("rollout_checks", "Flags evaluated for somebody.", "flag", "variant", "reason")
+        self.ignored = counter("rollout_ignored_attributes", "Attributes in contexts that nobody declared.")
+        self.unknown = counter("rollout_unknown_flag_checks", "Checks of flags that do not exist.")
+        self.refused = counter("rollout_bad_requests", "Requests refused for what was in them.")
+        self.responses = counter("rollout_http_responses", "Responses over HTTP.", "call", "status")
+        self.changes = counter("rollout_changes", "Changes that operators asked for.", "action", "outcome")
+        self._revision = Gauge(
+            "rollout_revision", "The oldest revision served.", registry=registry, multiprocess_mode="livemin"
+        )
+        self._stale = Gauge(
+            "rollout_stale", "1 while the store is out of reach.", registry=registry, multiprocess_mode="livemax"
+        )
+        self._file_problems = Gauge(
+            "rollout_file_problems", "Errors in the flags file.", registry=registry, multiprocess_mode="livemax"
+        )
+
+    def read(self, readings: Readings) -> None:
+        self._revision.set(readings.revision)
+        self._stale.set(readings.stale)
+        self._file_problems.set(readings.file_problems)
+
+
+class _Carrier:
+    """Takes one tally over to its metric. The tally is copied, in one step under the interpreter's lock, and compared
+    with the copy before: so it needs no lock of its own, and nothing counted meanwhile is lost."""
+
+    def __init__(self, tally: Tally, metric: Counter) -> None:
+        self._tally = tally
+        self._metric = metric
+        self._carried: Tally = {}
+
+    def carry(self) -> None:
+        counted = self._tally.copy()
+        for labels, count in counted.items():
+            more = count - self._carried.get(labels, 0)
+            if more:
+                (self._metric.labels(*labels) if labels else self._metric).inc(more)
+        self._carried = counted
+
+
+def _add(tally: Tally, labels: tuple[Hashable, ...], count: int = 1) -> None:
+    tally[labels] = tally.get(labels, 0) + count
+
+
+_LIVE_GAUGE = re.compile(r"gauge_live\w+_(\d+)\.db")
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """A worker that died must not hold the oldest revision for ever; its counts stay."""
+    for file in folder.glob("gauge_live*.db"):
+        found = _LIVE_GAUGE.fullmatch(file.name)
+        if found and not _alive(int(found[1])):
+            file.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def configure_logging(json: bool) -> None:
+    """Log lines to standard error: as JSON for machines, else for people. What libraries log goes the same way."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=_rendering(json), foreign_pre_chain=shared))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+
+
+def _rendering(json: bool) -> list[Processor]:
+    drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    if json:
+        return [drop, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_json)]
+    return [drop, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+
+
+def _json(document: object, **_: object) -> str:
+    return orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,0 +1,14 @@
+"""HTTP around the service: checks, the operator's desk, and what machines ask. It only translates; what happens is
+decided in `service`.
+
+    app        create_app, Parts      joins everything here to the parts that the bootstrap made
+    checks     the client's calls     GET /v1/flags/{key} and all flags, thin around `evaluate`
+    ofrep      OpenFeature's calls    the same evaluations in OpenFeature's words
+    evaluate   queries in, bytes out  plain functions that know nothing of Flask
+    admin      the operator's calls   status, explain, simulate, audit, set, advance, halt ... plan, apply
+    machines   /healthz ...           what load balancers and Prometheus ask
+    reading    bodies, hosts          what of a request is read, and what is refused unread
+    bodies     models                 what operators may send
+    errors     one table              from errors to HTTP status, always as JSON
+    responses  JSON out               and the headers that are on every answer
+"""

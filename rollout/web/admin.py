@@ -1,0 +1,227 @@
+"""The operator's, the developer's and support's calls: HTTP around the desk. A worker has one thread, so whoever waits
+here holds up checks: while the store is known to be out of reach, changes are refused at once, and what this worker's
+own snapshot can say is said from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol, TypeAlias
+
+import structlog
+from flask import Blueprint, Response, request
+
+from rollout.core.audit import Actor
+from rollout.core.errors import RolloutError, StoreUnavailable
+from rollout.service import reports
+from rollout.service.follower import Follower
+from rollout.service.operations import Request
+from rollout.web.bodies import (
+    AuditQuery,
+    ChangeBody,
+    FilesBody,
+    FilesOptions,
+    MoveBody,
+    SetBody,
+    read_model,
+    read_options,
+    read_verdicts,
+)
+from rollout.web.evaluate import read_query
+from rollout.web.machines import this_server
+from rollout.web.parts import Parts
+from rollout.web.reading import (
+    FILES_BODY,
+    check_host,
+    is_yaml,
+    read_body,
+    read_json_object,
+    text_of,
+)
+from rollout.web.responses import json_response
+
+Document: TypeAlias = dict[str, Any]
+
+FLAGS_FILE = "flags.yaml"
+"""What a body of bare YAML is called in problems and in the audit."""
+
+MAX_TOOL = 100  # characters of a User-Agent that go into the audit
+
+log = structlog.get_logger("rollout.web")
+
+
+def admin(parts: Parts) -> Blueprint:
+    blueprint = Blueprint("admin", __name__, url_prefix="/v1")
+    blueprint.before_request(lambda: check_host(request, parts.hosts))
+    _add_questions(blueprint, parts)
+    _add_changes(blueprint, parts)
+    _add_files(blueprint, parts)
+    return blueprint
+
+
+def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
+    desk, follower = parts.desk, parts.follower
+
+    @blueprint.get("/status")
+    def status() -> Response:
+        document = _from_store_or_snapshot(follower, desk.status, lambda: reports.status_report(follower.current, {}))
+        return json_response(document | {"this_server": this_server(parts)})
+
+    @blueprint.get("/status/<key>")
+    def flag_status(key: str) -> Response:
+        document = _from_store_or_snapshot(
+            follower, lambda: desk.flag_status(key), lambda: reports.flag_status_report(follower.current, key)
+        )
+        return json_response(document)
+
+    @blueprint.get("/explain/<key>")
+    def explain(key: str) -> Response:
+        given = read_query(request.query_string)
+        document = _from_store_or_snapshot(
+            follower,
+            lambda: desk.explain(key, given),
+            lambda: reports.explain_report(follower.current, key, given, {}),
+        )
+        return json_response(document)
+
+    @blueprint.get("/simulate/<key>")
+    def simulate(key: str) -> Response:
+        verdicts = read_verdicts(request.query_string)
+        _check_store(follower)
+        return json_response(desk.simulate(key, verdicts))
+
+    @blueprint.get("/audit")
+    def audit() -> Response:
+        query = read_options(AuditQuery, request.query_string)
+        _check_store(follower)
+        return json_response(desk.audit(flag=query.flag, limit=query.limit, before=query.before))
+
+
+def _add_changes(blueprint: Blueprint, parts: Parts) -> None:
+    desk = parts.desk
+
+    @blueprint.post("/flags/<key>/set")
+    def set_share(key: str) -> Response:
+        body = read_model(SetBody, read_json_object(request))
+
+        def call(change: Request) -> Document:
+            return desk.set(key, body.share, change, audience=body.audience, beyond_plan=body.beyond_plan)
+
+        return _change(parts, "set", body, call)
+
+    plain = {"kill": desk.kill, "revive": desk.revive, "halt": desk.halt, "resume": desk.resume}
+    for verb, do in plain.items():
+        blueprint.add_url_rule(f"/flags/<key>/{verb}", verb, _plain_change(parts, verb, do), methods=["POST"])
+    for verb, move in {"advance": desk.advance, "rollback": desk.rollback}.items():
+        blueprint.add_url_rule(f"/flags/<key>/{verb}", verb, _move(parts, verb, move), methods=["POST"])
+
+
+def _plain_change(parts: Parts, verb: str, do: Callable[[str, Request], Document]) -> Callable[[str], Response]:
+    """A change that needs nothing but its circumstances."""
+
+    def answer(key: str) -> Response:
+        body = read_model(ChangeBody, read_json_object(request, empty={}))
+        return _change(parts, verb, body, lambda change: do(key, change))
+
+    return answer
+
+
+class _Moves(Protocol):
+    def __call__(self, flag: str, request: Request, *, to: str | None = None) -> Document: ...
+
+
+def _move(parts: Parts, verb: str, do: _Moves) -> Callable[[str], Response]:
+    """A change that may go to a stage of one's choice."""
+
+    def answer(key: str) -> Response:
+        body = read_model(MoveBody, read_json_object(request, empty={}))
+        return _change(parts, verb, body, lambda change: do(key, change, to=body.to))
+
+    return answer
+
+
+def _add_files(blueprint: Blueprint, parts: Parts) -> None:
+    desk = parts.desk
+
+    @blueprint.post("/plan")
+    def plan() -> Response:
+        body = _read_files()
+        _check_store(parts.follower)
+        return json_response(desk.plan(body.files, prune=body.prune))
+
+    @blueprint.post("/apply")
+    def apply() -> Response:
+        body = _read_files()
+        return _change(parts, "apply", body, lambda change: desk.apply(body.files, change, prune=body.prune))
+
+
+def _read_files() -> FilesBody:
+    """Bare YAML with the options in the query, or JSON with everything in it."""
+    if not is_yaml(request):
+        body = read_model(FilesBody, read_json_object(request, FILES_BODY))
+        return body.model_copy(update={"files": _flags_file_first(body.files)})
+    options = read_options(FilesOptions, request.query_string)
+    text = text_of(read_body(request, FILES_BODY))
+    return FilesBody(**options.model_dump(), files={FLAGS_FILE: text})
+
+
+def _flags_file_first(files: Mapping[str, str]) -> dict[str, str]:
+    """Many clients sort the members of an object, so their order cannot say which file is which."""
+    yaml = [name for name in files if name.endswith((".yaml", ".yml"))]
+    first = FLAGS_FILE if FLAGS_FILE in files else yaml[0] if len(yaml) == 1 else next(iter(files))
+    return {first: files[first], **files}
+
+
+def _change(parts: Parts, action: str, body: ChangeBody, call: Callable[[Request], Document]) -> Response:
+    """Carries a change out, and says so in the log and in the metrics."""
+    change = _request(body)
+    try:
+        _check_store(parts.follower)
+        answer = call(change)
+    except RolloutError as error:
+        parts.counters.change_asked(action, error.code)
+        raise
+    outcome = "dry run" if change.dry_run else "changed" if answer["changed"] else "unchanged"
+    parts.counters.change_asked(action, outcome)
+    if not change.dry_run:
+        _log(action, outcome, change, answer)
+    return json_response(answer)
+
+
+def _log(action: str, outcome: str, change: Request, answer: Document) -> None:
+    """The audit has it too, but the log is what one looks at while things happen."""
+    who = {"actor": change.actor.id, "host": change.actor.host, "reason": change.reason}
+    what = {"flag": answer.get("flag"), "revision": answer["revision"], "request_id": change.request_id}
+    log.info(action, outcome=outcome, **who, **what)
+
+
+def _request(body: ChangeBody) -> Request:
+    circumstances = Request(_actor(body.actor), body.reason, body.revision, dry_run=body.dry_run)
+    return circumstances if body.request_id is None else replace(circumstances, request_id=body.request_id)
+
+
+def _actor(name: str) -> Actor:
+    """Who says that they are asking, and where from. There are no keys yet to prove it by."""
+    tool = "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))
+    return Actor(name, host=request.remote_addr or "", tool=tool[:MAX_TOOL])
+
+
+def _from_store_or_snapshot(
+    follower: Follower, ask: Callable[[], Document], from_snapshot: Callable[[], Document]
+) -> Document:
+    """The whole answer, or, while the store is out of reach, what this worker knows of it."""
+    if follower.trouble is not None:
+        return from_snapshot()
+    try:
+        return ask()
+    except StoreUnavailable:
+        return from_snapshot()
+
+
+def _check_store(follower: Follower) -> None:
+    if follower.trouble is not None:
+        raise StoreUnavailable(
+            f"this server cannot reach the store: {follower.trouble}",
+            "checks go on; to change something now, go straight to the store with a redis:// URL",
+        )

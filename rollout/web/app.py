@@ -1,0 +1,38 @@
+"""Joins the calls to the parts that the bootstrap made. Every answer, also about what does not exist, is JSON with the
+same headers; `/metrics` alone speaks Prometheus' format.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+from rollout.web.admin import admin
+from rollout.web.checks import checks
+from rollout.web.errors import answer_errors
+from rollout.web.evaluate import Checker
+from rollout.web.machines import machines, readings
+from rollout.web.ofrep import ofrep
+from rollout.web.parts import FileReport, Parts
+from rollout.web.responses import HEADERS, JsonResponse
+
+__all__ = ["FileReport", "Parts", "create_app"]
+
+
+def create_app(parts: Parts) -> Flask:
+    app = Flask("rollout.web", static_folder=None)
+    app.response_class = JsonResponse
+    app.url_map.merge_slashes = False  # it would redirect, with a page of HTML
+    checker = Checker(parts.follower, parts.counters)
+    for blueprint in (checks(checker), ofrep(checker), admin(parts), machines(parts)):
+        app.register_blueprint(blueprint)
+    answer_errors(app, parts.counters)
+    parts.counters.watch(lambda: readings(parts))
+
+    @app.after_request
+    def finished(response: Response) -> Response:
+        response.headers.extend(HEADERS)
+        call = (request.endpoint or "none").rpartition(".")[2]
+        parts.counters.responded(call, response.status_code)
+        return response
+
+    return app

@@ -1,0 +1,60 @@
+"""What load balancers, orchestrators and Prometheus ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from rollout.service.measures import Readings
+from rollout.web.parts import Parts
+from rollout.web.responses import json_response
+
+
+def machines(parts: Parts) -> Blueprint:
+    blueprint = Blueprint("machines", __name__)
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        return json_response({"status": "ok"})
+
+    @blueprint.get("/readyz")
+    def readyz() -> Response:
+        ready = is_ready(parts)
+        return json_response({"ready": ready, **this_server(parts)}, 200 if ready else 503)
+
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        body, content_type = parts.counters.scrape()
+        return Response(body, content_type=content_type)
+
+    return blueprint
+
+
+def is_ready(parts: Parts) -> bool:
+    """There is something to answer from: flags, or the store's word that there are none, where no flags file is here to
+    bring any (whoever wants to apply the first one must get through).
+
+    Being stale does not matter: yesterday's flags are better than none.
+    """
+    if parts.follower.current.revision > 0:
+        return True
+    report = parts.file_report()
+    return not parts.follower.stale and report is not None and report.get("state") == "missing"
+
+
+def this_server(parts: Parts) -> dict[str, Any]:
+    """How the server that answers is, and how it finds its own copy of the flags file."""
+    follower, report = parts.follower, parts.file_report()
+    return {
+        "revision": follower.current.revision,
+        "stale": follower.stale,
+        "trouble": follower.trouble,
+        "file": None if report is None else dict(report),
+    }
+
+
+def readings(parts: Parts) -> Readings:
+    report = parts.file_report() or {}
+    problems = report.get("problem_count", len(report.get("problems") or ()))
+    return Readings(parts.follower.current.revision, parts.follower.stale, problems)

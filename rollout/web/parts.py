@@ -1,0 +1,23 @@
+"""What the web is put around: the parts that the bootstrap made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rollout.service.desk import Desk
+from rollout.service.follower import Follower
+from rollout.service.measures import Counters
+
+FileReport: TypeAlias = Callable[[], Mapping[str, Any] | None]
+"""What this server knows of its own flags file (its `state`, `problems` ...); None where it has none."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    follower: Follower
+    desk: Desk
+    counters: Counters
+    file_report: FileReport
+    hosts: frozenset[str] = frozenset()  # names by which operators reach us, besides addresses and names without a dot
