@@ -1,0 +1,17 @@
+"""The command line: what operators, developers and CI do with the service, from a terminal or a script.
+
+app          the verbs, and how a command ends      exits       the table of exit codes
+commands/    one module a verb                      options     the options they share
+gateway      the way to the desk                    http_desk   over HTTP; `straight` on the store
+changing     look, ask, do, tell                    spread      how many servers have a change
+terminal     tables, colour, safe text              words       documents in words
+files        the flags file and what goes with it   reference   writes docs/cli.md
+"""
+
+from __future__ import annotations
+
+from rollout.cli.app import app
+
+
+def main() -> None:
+    app.main()

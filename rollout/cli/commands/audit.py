@@ -1,0 +1,109 @@
+"""`audit` is the record of every change: for an auditor a file of it, for an operator what just happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from rollout.cli.gateway import Address, OpenDesk, desk_for
+from rollout.cli.options import reaching
+from rollout.cli.terminal import Styled, Terminal, stdout
+from rollout.cli.words import Document, instant_words, progress_words
+
+if TYPE_CHECKING:
+    from rollout.service.desk import Desk
+
+COLUMNS = ("revision", "at", "actor", "action", "flag", "before", "after", "reason")
+"""Of the tab-separated form: only ever added to, at the end."""
+
+PAGE = 500  # entries that are asked for at once
+
+
+@click.command()
+@click.argument("flag", required=False)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many entries at most.")
+@click.option("--before", type=click.IntRange(min=1), help="Only entries before this revision.")
+@reaching
+@click.pass_obj
+def command(
+    open_desk: OpenDesk, *, flag: str | None, limit: int, before: int | None, address: Address, as_json: bool
+) -> None:
+    """Who changed what, when and why; newest first.
+
+    With FLAG only what concerns it, files that changed it included.
+    """
+    with desk_for(open_desk, address, flag) as desk:
+        entries = list(islice(_entries(desk, flag, limit, before), limit))
+    if as_json:
+        more = entries[-1]["revision"] if len(entries) == limit else None
+        stdout().json({"schema_version": 1, "entries": entries, "next_before": more})
+        return
+    _tell(stdout(), entries, flag)
+
+
+def _entries(desk: Desk, flag: str | None, limit: int, before: int | None) -> Iterator[Document]:
+    while True:
+        page = desk.audit(flag=flag, limit=min(limit, PAGE), before=before)
+        yield from page["entries"]
+        before = page["next_before"]
+        if before is None:
+            return
+
+
+def _tell(terminal: Terminal, entries: list[Document], flag: str | None) -> None:
+    if not terminal.is_terminal:
+        terminal.table(COLUMNS, [_row(entry, flag) for entry in entries])
+        return
+    for entry in entries:
+        _tell_entry(terminal, entry, flag)
+    if not entries:
+        terminal.line("nothing was changed yet")
+
+
+def _row(entry: Document, flag: str | None) -> list[str]:
+    before, after = _before_and_after(entry, flag)
+    return [
+        str(entry["revision"]),
+        entry["at"],
+        entry["actor"]["id"],
+        entry["action"],
+        entry["flag"],
+        before,
+        after,
+        entry["reason"],
+    ]
+
+
+def _tell_entry(terminal: Terminal, entry: Document, flag: str | None) -> None:
+    before, after = _before_and_after(entry, flag)
+    what = f"{entry['action']} {entry['flag'] or entry['after'].get('name', '')}"
+    host = entry["origin"]["host"]
+    who = f"by {entry['actor']['id']}" + (f" on {host}" if host else "")
+    revision = Styled(f"{entry['revision']:>5}", "dim")
+    terminal.line(revision, f"  {instant_words(entry['at'])}  ", Styled(what, "bold"), f"  {who}")
+    terminal.line(f"       {before} → {after}")
+    if entry["reason"]:
+        terminal.line(f"       why: {entry['reason']}")
+
+
+def _before_and_after(entry: Document, flag: str | None) -> tuple[str, str]:
+    if entry["flag"]:
+        return progress_words(entry["before"]), progress_words(entry["after"])
+    before, after = entry["before"], entry["after"]
+    return _file_words(before.get("file", "")), f"{_file_words(after.get('file', ''))}{_touched(after, flag)}"
+
+
+def _file_words(digest: str) -> str:
+    return f"file {digest[:12]}" if digest else "no file"
+
+
+def _touched(after: Document, flag: str | None) -> str:
+    """Which flags a file changed, and where they stand after it."""
+    progress = after.get("progress", {})
+    named = {key: position for key, position in progress.items() if flag in (None, key)}
+    said = [f"{key} ({progress_words(position)})" for key, position in named.items()]
+    said += [f"{key} (archived)" for key in after.get("archived", ()) if flag in (None, key)]
+    return f": {', '.join(said)}" if said else ""

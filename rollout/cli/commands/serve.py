@@ -1,0 +1,38 @@
+"""`serve` runs the service; what that means is the bootstrap's business."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from rollout.bootstrap import serve
+from rollout.bootstrap.settings import DEFAULTS, settings_from
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _option(*names: str, says: str) -> Callable[[F], F]:
+    """With its variable and its default; what it may be is read in `settings_from`."""
+    name = names[-1].removeprefix("--").replace("-", "_")
+    default = DEFAULTS[name] or "an embedded one"
+    return click.option(
+        *names, envvar=f"ROLLOUT_{name.upper()}", show_envvar=True, help=f"{says}  [default: {default}]"
+    )
+
+
+@click.command()
+@_option("-f", "--file", says="The flags file.")
+@_option("--bind", says="Where to listen.")
+@_option("--workers", says="How many processes answer.")
+@_option("--data-dir", says="The folder of the embedded store, and of what is kept for when the store is away.")
+@_option("--redis-url", says="A Redis or Valkey server: redis://, rediss:// or unix://.")
+@_option("--namespace", says="The prefix of all keys in the store.")
+@click.pass_context
+def command(context: click.Context, /, **options: str | None) -> None:
+    """Run the service.
+
+    Prints one line when it is ready to answer. Ctrl-C stops it; starting it again finds everything where it was.
+    """
+    context.exit(serve(settings_from(options)))

@@ -1,0 +1,95 @@
+"""The options that commands share, so that they read, default and explain themselves alike everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeAlias
+
+import click
+
+from rollout.cli.gateway import Address
+
+Body: TypeAlias = Callable[..., None]
+
+LONGEST = 3600.0  # seconds
+DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_FILE = "flags.yaml"
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document; fields are only ever added.")
+
+flag_argument = click.argument("flag")
+
+file_argument = click.argument("file", default=DEFAULT_FILE, envvar="ROLLOUT_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """How somebody wants a change to be made."""
+
+    reason: str
+    dry_run: bool
+    yes: bool
+    wait: bool
+    as_json: bool
+
+
+def reaching(command: Body) -> Body:
+    """For commands that ask the service. They get `address` and `as_json`."""
+
+    @click.option(
+        "--url",
+        envvar="ROLLOUT_URL",
+        show_envvar=True,
+        default=DEFAULT_URL,
+        show_default=True,
+        help="The service; or redis://, rediss:// or unix:// for the store itself, when the service is what is broken.",
+    )
+    @click.option(
+        "--namespace",
+        envvar="ROLLOUT_NAMESPACE",
+        show_envvar=True,
+        default="rollout",
+        show_default=True,
+        help="The prefix of all keys, straight on the store.",
+    )
+    @click.option(
+        "--timeout",
+        type=float,
+        callback=_seconds,
+        metavar="SECONDS",
+        default=10,
+        show_default=True,
+        help="How long to wait for an answer.",
+    )
+    @as_json
+    @wraps(command)
+    def with_address(*args: Any, url: str, namespace: str, timeout: float, **rest: Any) -> None:
+        command(*args, address=Address(url, namespace, timeout), **rest)
+
+    return with_address
+
+
+def changing(command: Body) -> Body:
+    """For commands that change something. They get `address` and `intent`."""
+
+    @click.option("-m", "--reason", default="", help="Why, for the audit.")
+    @click.option("-n", "--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+    @click.option("-y", "--yes", is_flag=True, help="Do not ask before more people get something.")
+    @click.option("--no-wait", is_flag=True, help="Do not wait until the servers have the change.")
+    @reaching
+    @wraps(command)
+    def with_intent(
+        *args: Any, reason: str, dry_run: bool, yes: bool, no_wait: bool, as_json: bool, **rest: Any
+    ) -> None:
+        command(*args, intent=Intent(reason, dry_run, yes, not no_wait, as_json), **rest)
+
+    return with_intent
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not (math.isfinite(value) and 0 < value <= LONGEST):
+        raise click.BadParameter(f"{value:g} is not between 0 and {LONGEST:g} seconds")
+    return value

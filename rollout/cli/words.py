@@ -1,0 +1,101 @@
+"""The service's documents in words, the same for every command: who has a flag, who gains and loses, where it stands.
+Pure functions over documents; what is styled is styled here, what is written is made safe by `terminal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from rollout.cli.terminal import Styled
+
+Document: TypeAlias = Mapping[str, Any]
+
+_STATES = {
+    "killed": ("✗", "strong red"),
+    "halted": ("‖", "yellow"),
+    "rolling": ("▶", "green"),
+    "on": ("●", "green"),
+    "done": ("✓", "green"),
+    "disabled": ("○", "dim"),
+}
+BY_RULES = "those whom its rules serve"
+
+
+def state_cell(word: str) -> Styled:
+    """On a terminal: a symbol, a word and a colour, none of which is needed to understand the others."""
+    symbol, style = _STATES.get(word, ("–", "dim"))
+    return Styled(f"{symbol} {word}", style)
+
+
+def share_words(audience: str, share: str) -> str:
+    return f"{share} of {audience}"
+
+
+def exposure_words(exposure: Mapping[str, str]) -> str:
+    """ "100% of employees, 1% of india"; "nobody"."""
+    return ", ".join(share_words(*entry) for entry in exposure.items()) or "nobody"
+
+
+def live_words(line: Document) -> str:
+    """Who has a flag, as its line in a status document says."""
+    if not line["live"] and line["state"] == "on":
+        return BY_RULES
+    return exposure_words({one["audience"]: one["share"] for one in line["live"]})
+
+
+def standing(flag: str, position: Document) -> str:
+    """ "payments is halted, at 100% of employees, 1% of india"."""
+    state = position["state"]
+    if state == "killed":
+        return f"{flag} is killed: off for everyone"
+    if state == "disabled":
+        return f"{flag} is switched off in the file: off for everyone"
+    if state == "on" and not position.get("exposure"):
+        return f"{flag} is on, for {BY_RULES}"
+    return f"{flag} is {state}, at {exposure_words(position.get('exposure', {}))}"
+
+
+def move_words(move: Document) -> str:
+    """ "india: 1% → 5%"."""
+    return f"{move['audience']}: {move['before']} → {move['after']}"
+
+
+def raised(moves: Iterable[Document]) -> list[Document]:
+    """The moves by which somebody gains."""
+    return [move for move in moves if _percent(move["after"]) > _percent(move["before"])]
+
+
+def _percent(share: str) -> Fraction:
+    return Fraction(share.removesuffix("%"))
+
+
+def stop_words(stop: Document) -> str:
+    """ "by anna on 2026-03-01 12:03:04 UTC: the reason"."""
+    said = f"by {stop['by']} on {instant_words(stop['at'])}"
+    return f"{said}: {stop['reason']}" if stop.get("reason") else said
+
+
+def instant_words(text: str) -> str:
+    """An instant of a document, to the second: "2026-03-01 12:03:04 UTC"."""
+    return f"{text[:10]} {text[11:19]} UTC"
+
+
+def file_words(line: Document) -> str:
+    """How a flag's line in the file relates to what is live."""
+    if not line["in_file"]:
+        return "not in the file"
+    if line["held_back"]:
+        return "held back: " + "; ".join(line["held_back"])
+    return "in sync"
+
+
+def progress_words(progress: Document) -> str:
+    """A position as the audit has it: "halted, 1% of india"."""
+    stopped = [word for word in ("killed", "halted") if word in progress]
+    return ", ".join([*stopped, exposure_words(progress.get("exposure", {}))])
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
