@@ -1,0 +1,28 @@
+"""The one place where real parts meet. `rollout serve` is three kinds of processes: the server process, which owns the
+store, the flags file and the data folder; the web process, from which granian makes workers; and the workers, which
+answer.
+
+    settings      Settings                what the command line and the environment say
+    serving       serve                   the server process, from start to stop
+    web_server    WebServer               in the server process: starts the web process, and again when it ends
+    web_process   python -m ...           granian, which replaces workers that die
+    worker        app                     what a worker is made of
+    file_keeper   FileKeeper              watches flags.yaml and keeps it in force
+    snapshots     SnapshotKeeper          from the store to the disk, for when the store is away at start
+    heartbeat     Heartbeat               tells everybody what this process serves
+    parent        end_with                no process outlives the one that started it
+"""
+
+from __future__ import annotations
+
+from rollout.bootstrap.settings import Settings, settings_from
+
+__all__ = ["Settings", "serve", "settings_from"]
+
+
+def serve(settings: Settings) -> int:
+    """Runs the service until it is told to stop, and answers with the exit code. Raises RolloutError when it cannot
+    start."""
+    from rollout.bootstrap.serving import serve as run  # noqa: PLC0415  # workers need none of this
+
+    return run(settings)

@@ -1,0 +1,199 @@
+"""The server process: takes the data folder, has a store, keeps the flags file in force and the snapshot on disk, and
+sees to it that workers answer. Parts stop in the reverse order of their start; then nothing is left running.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import sys
+import threading
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from rollout import __version__
+from rollout.bootstrap.file_keeper import LOOK_EVERY, FileKeeper
+from rollout.bootstrap.file_reports import FileReports
+from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
+from rollout.bootstrap.memory import collect_seldom
+from rollout.bootstrap.port import free_port
+from rollout.bootstrap.ready import all_workers_have, announce_once, answers
+from rollout.bootstrap.settings import Settings, WebSettings
+from rollout.bootstrap.signals import Interrupted, Signals
+from rollout.bootstrap.snapshots import KEEP_EVERY, SnapshotKeeper, start_from_disk
+from rollout.bootstrap.threads import JOIN_WITHIN, Repeated
+from rollout.bootstrap.web_server import WebServer
+from rollout.core.audit import Actor
+from rollout.service.file_loader import FileLoader
+from rollout.service.follower import Follower
+from rollout.stores.disk import DiskSnapshot, HandledFile, owned
+from rollout.stores.embedded import EmbeddedStore
+from rollout.stores.redis import RedisFlagStore
+from rollout.telemetry import configure_logging
+from rollout.yaml_files.watch import FileWatcher
+
+log = logging.getLogger(__name__)
+
+NOTICE_EVERY = 1.0  # seconds
+GAVE_UP = "the web server does not come up"
+
+
+def serve(settings: Settings) -> int:
+    """Runs the service until it is told to stop. Raises RolloutError when it cannot start."""
+    configure_logging(json=not sys.stderr.isatty())
+    collect_seldom()
+    with Signals() as signals, ExitStack() as running:
+        try:
+            _start(settings, signals, running)
+        except Interrupted:
+            return 0
+        why = signals.wait()
+        log.info("stopping: %s", why)
+        return 1 if why == GAVE_UP else 0
+
+
+def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
+    folder = settings.data_dir.absolute()
+    running.enter_context(owned(folder))
+    bind = free_port(settings.bind)
+    url = settings.redis_url or _embedded_store(folder, running)
+    web_settings = WebSettings(
+        redis_url=url,
+        namespace=settings.namespace,
+        origin=settings.origin,
+        data_dir=str(folder),
+        server_id=f"{socket.gethostname()}:{bind.port}",
+        server_pid=os.getpid(),
+        bind=bind,
+        workers=settings.workers,
+    )
+    server = Server(web_settings, settings.file)
+    server.start(running)
+    web = WebServer(web_settings.to_environment() | _metrics_folder(folder), lambda: signals.tell(GAVE_UP))
+    running.callback(web.stop, signals.again)
+    web.start()
+    _announce(server, web, running)
+
+
+def _embedded_store(folder: Path, running: ExitStack) -> str:
+    store = EmbeddedStore(folder / "store")
+    running.callback(store.stop)
+    store.start()
+    return store.url
+
+
+def _metrics_folder(folder: Path) -> dict[str, str]:
+    """Where the workers of this run add up what they count; a fresh one, since process numbers are given anew."""
+    metrics = folder / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir(mode=0o700)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+
+
+def _announce(server: Server, web: WebServer, running: ExitStack) -> None:
+    stop = threading.Event()
+
+    def announce() -> None:
+        web.proven = True
+        print(server.description(), flush=True)
+
+    running.callback(stop.set)
+    threading.Thread(
+        target=announce_once, args=[server.ready, announce, stop], name="announcement", daemon=True
+    ).start()
+
+
+class Server:
+    """What the server process does beside the workers: follows the store, keeps the snapshot and the file, says that it
+    is alive."""
+
+    def __init__(self, settings: WebSettings, file: Path) -> None:
+        folder = Path(settings.data_dir)
+        self._settings = settings
+        self._store = RedisFlagStore(settings.redis_url, settings.namespace)
+        self._follower = Follower(self._store, lambda _: self._beating.wake())
+        self._kept = DiskSnapshot(folder, settings.origin)
+        self._keeper = SnapshotKeeper(self._follower, self._kept, self._store)
+        self._file = FileKeeper(
+            file,
+            FileWatcher(file),
+            self._loader(file),
+            FileReports(folder),
+            changed=lambda: self._beating.wake(),  # noqa: PLW0108  # which is made below
+        )
+        beat = Heartbeat(self._store, self._follower, kind="server", server_id=settings.server_id, more=self._more)
+        self._beating = Repeated("heartbeat", beat.beat, BEAT_EVERY)
+        self._noticing = Repeated("store log", StoreLog(self._follower).look, NOTICE_EVERY)
+        self._keeping = Repeated("snapshot", self._keeper.keep, KEEP_EVERY)
+        self._watching = Repeated("flags file", self._file.look, LOOK_EVERY)
+
+    def start(self, running: ExitStack) -> None:
+        """Registers with `running` how each part is stopped."""
+        start_from_disk(self._follower, self._kept)
+        self._follower.follow(timedelta(0))
+        self._follow(running)
+        running.callback(self._keeper.keep)
+        for part in (self._keeping, self._watching, self._beating, self._noticing):
+            running.callback(part.stop)
+            part.start()
+
+    def ready(self) -> bool:
+        settings, revision = self._settings, self._follower.current.revision
+        return (
+            self._file.report is not None
+            and answers(settings.bind)
+            and all_workers_have(self._store, settings.server_id, revision, settings.workers)
+        )
+
+    def description(self) -> str:
+        workers, flags = self._settings.workers, len(self._follower.current.state.records)
+        return (
+            f"rollout {__version__}: ready on {self._settings.bind.url}, {_counted(workers, 'worker')}, "
+            f"{_counted(flags, 'flag')}, revision {self._follower.current.revision}"
+        )
+
+    def _loader(self, file: Path) -> FileLoader:
+        handled = HandledFile(Path(self._settings.data_dir), self._settings.origin)
+        actor = Actor(id=f"file:{file.name}", kind="file", host=socket.gethostname(), tool="rollout serve")
+        return FileLoader(self._store, lambda: self._follower.current.state, handled, actor)
+
+    def _more(self) -> dict[str, Any]:
+        report = self._file.report
+        return {"file": report.document() if report else None}
+
+    def _follow(self, running: ExitStack) -> None:
+        stop = threading.Event()
+        thread = threading.Thread(target=self._follower.run, args=[stop], name="follower", daemon=True)
+
+        def end() -> None:
+            stop.set()
+            self._store.close()  # which also ends its waiting for changes
+            thread.join(JOIN_WITHIN)
+
+        running.callback(end)
+        thread.start()
+
+
+class StoreLog:
+    """Says in the log when the store is lost, and when it is back."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._lost = False
+
+    def look(self) -> None:
+        lost = self._follower.stale
+        if lost and not self._lost:
+            revision = self._follower.current.revision
+            log.warning("checks go on, stale, from revision %s: %s", revision, self._follower.trouble)
+        if self._lost and not lost:
+            log.info("the store answers again")
+        self._lost = lost
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,137 @@
+"""What `rollout serve` is told, by options or by ROLLOUT_… in the environment, read and checked in one place; and what
+the server process tells those that answer over HTTP, in one variable of theirs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+
+from rollout.core.errors import InvalidInput
+
+DEFAULTS = {
+    "file": "flags.yaml",
+    "bind": "127.0.0.1:8080",
+    "workers": "2",
+    "data_dir": ".rollout",
+    "redis_url": "",
+    "namespace": "rollout",
+}
+MOST_WORKERS = 256
+WEB_VARIABLE = "ROLLOUT_WEB"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the service listens. Port 0: any that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    file: Path
+    bind: Address
+    workers: int
+    data_dir: Path
+    redis_url: str | None  # None: the embedded store
+    namespace: str
+
+    @property
+    def origin(self) -> str:
+        """Which store this is, without the password: what is kept on disk belongs to it alone."""
+        if self.redis_url is None:
+            return f"embedded {self.namespace}"
+        url = urlsplit(self.redis_url)
+        return f"{url.hostname or ''}:{url.port or 6379}{url.path} {self.namespace}"
+
+
+def settings_from(options: Mapping[str, str | None], environ: Mapping[str, str] = os.environ) -> Settings:
+    """An option counts more than the environment. `options` has the names of DEFAULTS. Raises InvalidInput, naming what
+    was wrong and what would be right."""
+
+    def given(name: str) -> str:
+        return options.get(name) or environ.get(f"ROLLOUT_{name.upper()}") or DEFAULTS[name]
+
+    return Settings(
+        file=Path(given("file")),
+        bind=read_address(given("bind")),
+        workers=_read_workers(given("workers")),
+        data_dir=Path(given("data_dir")),
+        redis_url=_read_redis_url(given("redis_url")),
+        namespace=given("namespace"),
+    )
+
+
+def read_address(text: str) -> Address:
+    """Raises InvalidInput for what is no address, and for one that others could reach."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise InvalidInput(f"--bind {text!r} is not an address with a port", "write 127.0.0.1:8080")
+    name = host.removeprefix("[").removesuffix("]")
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if name == "localhost" else name)
+    except ValueError:
+        raise InvalidInput(f"--bind {text!r} names a host, not an address", "write 127.0.0.1:8080") from None
+    if not address.is_loopback:
+        raise InvalidInput(
+            f"--bind {text!r} can be reached from other machines, and there are no keys yet that would keep others "
+            "from changing flags",
+            "bind to 127.0.0.1:8080, behind a proxy that knows who may",
+        )
+    return Address(str(address), int(port))
+
+
+def _read_workers(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_WORKERS:
+        raise InvalidInput(f"--workers {text!r} is not a number of processes", f"write 1 to {MOST_WORKERS}")
+    return int(text)
+
+
+def _read_redis_url(text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        url = urlsplit(text)
+        readable = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
+    except ValueError:
+        readable = False
+    if not readable:  # the URL itself may have a password, so it is not shown
+        raise InvalidInput("the store's URL cannot be read", "write redis://host:6379/0, rediss://… or unix:///path")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """What the processes that answer over HTTP need to know."""
+
+    redis_url: str
+    namespace: str
+    origin: str
+    data_dir: str  # absolute
+    server_id: str
+    server_pid: int
+    bind: Address
+    workers: int
+
+    def to_environment(self) -> dict[str, str]:
+        return {WEB_VARIABLE: orjson.dumps(asdict(self)).decode()}
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> WebSettings:
+        told = orjson.loads(environ[WEB_VARIABLE])
+        return cls(**told | {"bind": Address(**told["bind"])})

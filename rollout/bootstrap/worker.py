@@ -1,0 +1,98 @@
+"""One worker: answers requests from a snapshot of its own, which a thread keeps up to date. It begins with the snapshot
+on disk, so that it answers also when the store is stopped, hung or gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask
+
+from rollout.bootstrap.bodies import LOOK_EVERY, BodyWatch
+from rollout.bootstrap.file_reports import FileReports
+from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
+from rollout.bootstrap.memory import Residents, collect_seldom
+from rollout.bootstrap.parent import end_with
+from rollout.bootstrap.settings import WEB_VARIABLE, WebSettings
+from rollout.bootstrap.snapshots import start_from_disk
+from rollout.bootstrap.threads import Repeated
+from rollout.core.definitions import FlagFile
+from rollout.service.desk import StoreDesk
+from rollout.service.follower import Follower
+from rollout.service.snapshot import Snapshot
+from rollout.stores.disk import DiskSnapshot
+from rollout.stores.redis import RedisFlagStore
+from rollout.telemetry import Counters, configure_logging
+from rollout.web.app import Parts, create_app
+from rollout.yaml_files.reader import read_text
+
+MASTER_VARIABLE = "ROLLOUT_WEB_PID"
+"""Names the process that workers come from."""
+
+FIRST_ANSWER_WITHIN = 1.0  # seconds that a start waits for the store
+SWITCH_INTERVAL = 0.0005  # seconds; a thread that compiles gives way to checks ten times as often as Python would
+
+
+def app() -> Flask:
+    """Called by granian in every worker, once."""
+    _end_when_told()
+    end_with(int(os.environ[MASTER_VARIABLE]))
+    settings = WebSettings.from_environment()
+    del os.environ[WEB_VARIABLE]  # granian gives the environment to every request, and this has the store's password
+    configure_logging(json=not sys.stderr.isatty())
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    collect_seldom()
+    return _app(settings)
+
+
+def _app(settings: WebSettings) -> Flask:
+    folder = Path(settings.data_dir)
+    store = RedisFlagStore(settings.redis_url, settings.namespace)
+    counters, residents = Counters(), Residents()
+
+    def changed(snapshot: Snapshot) -> None:
+        residents.settle(snapshot)
+        reporting.wake()
+
+    follower = Follower(store, changed)
+    heartbeat = Heartbeat(store, follower, kind="worker", server_id=settings.server_id)
+
+    def report() -> None:
+        counters.flush()
+        heartbeat.beat()
+
+    reporting = Repeated("heartbeat", report, BEAT_EVERY)
+    start_from_disk(follower, DiskSnapshot(folder, settings.origin))
+    _first_answer(follower)
+    threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()
+    reporting.start()
+    desk = StoreDesk(store, _read_text, lambda: follower.current)
+    flask = create_app(Parts(follower, desk, counters, FileReports(folder).read))
+    bodies = BodyWatch(flask.wsgi_app)
+    Repeated("bodies", bodies.look, LOOK_EVERY).start()
+    flask.wsgi_app = bodies  # type: ignore[method-assign]
+    return flask
+
+
+def _end_when_told() -> None:
+    """Until granian takes signals: a worker is forked with another process's handlers, which do nothing here."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _first_answer(follower: Follower) -> None:
+    """Begins up to date where the store answers soon; else with what there is."""
+    deadline = time.monotonic() + FIRST_ANSWER_WITHIN
+    while not follower.follow(timedelta(0)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _read_text(text: str, name: str, load_members: Callable[[str], bytes]) -> FlagFile:
+    return read_text(text, name=name, load_members=load_members)
