@@ -121,7 +121,7 @@ class _Case:
         if admission.audience != EVERYONE:
             segment = self.state.definitions.segments[admission.audience]
             yield from self._segment_steps(segment, 1)
-        if admission.share != EVERYBODY:
+        if not _whole(admission):
             yield Step(self._in_share(admission), self._share_words(admission), path, 1)
 
     def _segment_steps(self, segment: Segment, depth: int) -> Iterator[Step]:
@@ -172,9 +172,9 @@ class _Case:
 
     def _admission_because(self, name: str) -> str:
         admission = next(one for one in self.admissions if one.stage == name and self._admitted(one))
-        if admission.audience == EVERYONE and admission.share == EVERYBODY:
+        if admission.audience == EVERYONE and _whole(admission):
             return "it is on for everyone"
-        if admission.share == EVERYBODY:
+        if _whole(admission):
             return f"they are in {admission.audience}, all of whom have it"
         return f"{self._share_words(admission)} of {admission.audience}"
 
@@ -257,8 +257,7 @@ class _Case:
 
     def _in_share(self, admission: Admission) -> bool:
         place = self._place()
-        threshold = admission.share.threshold
-        return threshold == HASHES or (place is not None and place < threshold)
+        return _whole(admission) or (place is not None and place < admission.share.threshold)
 
     def _share_words(self, admission: Admission) -> str:
         place = self.place_words()
@@ -274,6 +273,11 @@ class _Case:
         """Rounded down, so that a bucket that is shown as 1.0000 is not below 1%."""
         place = self._place()
         return None if place is None else f"{int(bucket_percent(place) * 10_000) / 10_000:.4f}"
+
+
+def _whole(admission: Admission) -> bool:
+    """Every hash is admitted, so that no targeting key is needed."""
+    return admission.share.threshold == HASHES
 
 
 def _serving(serve: str | Split) -> str:

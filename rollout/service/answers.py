@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rollout.core.changes import Move, moves, served
 from rollout.core.documents import instant_text, progress_document
 from rollout.core.loading import Load
-from rollout.core.plans import Exposure, no_more_than, stages_done
+from rollout.core.plans import Exposure, ceiling, no_more_than, stages_done
 from rollout.core.progress import FlagRecord, State
-from rollout.core.shares import NOBODY
 
 if TYPE_CHECKING:
     from rollout.service.operations import Request
@@ -52,7 +51,7 @@ def change_answer(action: str, before: FlagRecord, after: FlagRecord, request: R
         "after": {"state": state_word(after), **progress_document(after.progress)},
         "moves": moves_answer(had, has),
         "raises": not no_more_than(has, had) or _rules_begin(before, after),
-        "undo": _undo(action, before),
+        "undo": None if before.progress == after.progress else _undo(action, before, after),
     }
 
 
@@ -61,15 +60,23 @@ def _rules_begin(before: FlagRecord, after: FlagRecord) -> bool:
     return bool(before.progress.killed and not after.progress.killed and after.flag.enabled and after.flag.rules)
 
 
-def _undo(action: str, before: FlagRecord) -> str | None:
+_OPPOSITE = {"kill": "revive", "revive": "kill", "halt": "resume", "resume": "halt"}
+
+
+def _undo(action: str, before: FlagRecord, after: FlagRecord) -> str | None:
+    """The command that brings back the exposure that was, or lifts what was done."""
     key = before.flag.key
-    if action == "kill":
-        return None if before.progress.killed else f"rollout revive {key}"
-    if action == "revive":
-        return f"rollout kill {key}"
-    if action == "set" and before.flag.rollout:
-        return f"rollout set {key} {before.progress.exposure.get(before.flag.rollout.audience, NOBODY)}"
-    return None
+    if action in _OPPOSITE:
+        return f"rollout {_OPPOSITE[action]} {key}"
+    had, has = before.progress.exposure, after.progress.exposure
+    if has == had or not before.flag.rollout:
+        return None
+    done = stages_done(before.flag.stages, had)
+    if no_more_than(had, has) and had == ceiling(before.flag.stages[:done]):
+        return f"rollout rollback {key} --to {before.flag.stages[done - 1].name if done else '0%'}"
+    last = moves(had, has)[-1]
+    whose = "" if last.audience == before.flag.rollout.audience else f" --audience {last.audience}"
+    return f"rollout set {key} {last.before}{whose}"
 
 
 def load_answer(action: str, before: State, load: Load, request: Request) -> Answer:

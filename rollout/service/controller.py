@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from rollout.core.audit import Actor
 from rollout.core.durations import format_duration
@@ -17,7 +17,7 @@ from rollout.core.progress import FlagRecord, State
 from rollout.core.progression import Decision, Enter, Hold, Moment, Verdict, decide
 from rollout.core.windows import Window
 from rollout.service.answers import Answer
-from rollout.service.operations import Operations, Request
+from rollout.service.operations import EPOCH, Operations, Request
 from rollout.service.ports import FlagStore
 from rollout.service.snapshot import Snapshot
 
@@ -34,10 +34,7 @@ class Controller:
     def tick(self) -> list[Answer]:
         """Says that this server lives, and takes every step that is due. Raises StoreUnavailable."""
         ticked = self.store.tick()
-        moment = Moment(
-            datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ticked.now_ms),
-            timedelta(milliseconds=ticked.ticked_ms),
-        )
+        moment = Moment(EPOCH + timedelta(milliseconds=ticked.now_ms), timedelta(milliseconds=ticked.ticked_ms))
         return list(self._steps(self.snapshot().state, moment))
 
     def _steps(self, state: State, moment: Moment) -> Iterator[Answer]:

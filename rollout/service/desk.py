@@ -11,11 +11,12 @@ from typing import Any, Protocol, TypeAlias
 from rollout.core.definitions import FlagFile
 from rollout.core.errors import InvalidInput
 from rollout.core.members import member_lines
+from rollout.core.progression import Moment
 from rollout.core.shares import Share
 from rollout.service import reports
 from rollout.service.answers import Answer
 from rollout.service.follower import Follower
-from rollout.service.operations import Operations, Request
+from rollout.service.operations import Operations, Request, moment_of
 from rollout.service.ports import FlagStore
 from rollout.service.snapshot import Snapshot
 
@@ -35,6 +36,17 @@ class Desk(Protocol):
     def kill(self, flag: str, request: Request) -> Answer: ...
 
     def revive(self, flag: str, request: Request) -> Answer: ...
+
+    def advance(self, flag: str, request: Request, *, to: str | None = None) -> Answer: ...
+
+    def halt(self, flag: str, request: Request) -> Answer: ...
+
+    def resume(self, flag: str, request: Request) -> Answer: ...
+
+    def rollback(self, flag: str, request: Request, *, to: str | None = None) -> Answer: ...
+
+    def simulate(self, flag: str, verdicts: Mapping[str, str]) -> Document:
+        """The timetable from now on. `verdicts`: stage -> healthy, breached, too-little-data or source-silent."""
 
     def plan(self, files: Mapping[str, str], *, prune: bool = False) -> Answer:
         """What applying would do. `files`: the flags file first, then member files, by the names that it uses."""
@@ -81,6 +93,21 @@ class StoreDesk:
     def revive(self, flag: str, request: Request) -> Answer:
         return self._operations.revive(flag, request)
 
+    def advance(self, flag: str, request: Request, *, to: str | None = None) -> Answer:
+        return self._operations.advance(flag, request, to=to)
+
+    def halt(self, flag: str, request: Request) -> Answer:
+        return self._operations.halt(flag, request)
+
+    def resume(self, flag: str, request: Request) -> Answer:
+        return self._operations.resume(flag, request)
+
+    def rollback(self, flag: str, request: Request, *, to: str | None = None) -> Answer:
+        return self._operations.rollback(flag, request, to=to)
+
+    def simulate(self, flag: str, verdicts: Mapping[str, str]) -> Document:
+        return reports.timetable_report(self._snapshot(), flag, self._moment(), verdicts)
+
     def plan(self, files: Mapping[str, str], *, prune: bool = False) -> Answer:
         return self._operations.plan(self._read(files), prune=prune)
 
@@ -88,10 +115,11 @@ class StoreDesk:
         return self._operations.load(self._read(files), request, action="apply", prune=prune)
 
     def status(self) -> Document:
-        return reports.status_report(self._snapshot(), self._store.servers())
+        return reports.status_report(self._snapshot(), self._store.servers(), self._moment())
 
     def flag_status(self, flag: str) -> Document:
-        return reports.flag_status_report(self._snapshot(), flag)
+        entries = self.audit(flag=flag)["entries"]
+        return reports.flag_status_report(self._snapshot(), flag, self._moment(), entries)
 
     def explain(self, flag: str, context: Mapping[str, object]) -> Document:
         snapshot = self._snapshot()
@@ -99,6 +127,9 @@ class StoreDesk:
 
     def audit(self, *, flag: str | None = None, limit: int = 100, before: int | None = None) -> Document:
         return reports.audit_report(self._store, flag=flag, limit=limit, before=before)
+
+    def _moment(self) -> Moment:
+        return moment_of(self._store.read([]))
 
     def _read(self, files: Mapping[str, str]) -> FlagFile:
         if not files:

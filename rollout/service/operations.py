@@ -46,6 +46,7 @@ ATTEMPTS = 100
 """How often a change is tried anew when others write at the same time. Forty writers need about as many."""
 
 MAX_REASON = 1000  # characters
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_EARLIER = 1000  # versions of the file that are known to have been in force
 
 
@@ -142,9 +143,9 @@ class Operations:
             stored = self._store.read([key])
             record = _record(stored, key)
             _check_seen(request, record.revision, key)
-            now = _now(stored)
-            wanted = transition(record, Stop(request.actor.id, now, request.reason))
-            after = with_bake(record.progress, wanted, Moment(now, timedelta(milliseconds=stored.ticked_ms)))
+            moment = moment_of(stored)
+            wanted = transition(record, Stop(request.actor.id, moment.at, request.reason))
+            after = with_bake(record.progress, wanted, moment)
             changed = replace(record, progress=after, revision=stored.revision + 1)
             answer = change_answer(action, record, changed, request)
             if request.dry_run or _same(record.progress, after):
@@ -157,22 +158,21 @@ class Operations:
                 answer=answer,
                 flags={key: encode_record(changed)},
             )
-            return self._commit(stored, now, request, draft)
+            return self._commit(stored, moment.at, request, draft)
 
         return self._answered_once(request, attempt)
 
     def _load(self, file: FlagFile, request: Request, action: str, prune: bool) -> Answer:
         stored = self._store.read()
-        state, now = decode_state(stored), _now(stored)
+        state, moment = decode_state(stored), moment_of(stored)
         _check_seen(request, stored.revision, "the state")  # what happens to people depends on where every flag stands
-        moment = Moment(now, timedelta(milliseconds=stored.ticked_ms))
         load = load_file(state, file, stored.revision + 1, moment, prune=prune)
         answer = load_answer(action, state, load, request)
         in_force = state.file is not None and state.file.digest == file.digest
         if request.dry_run or (in_force and not load.changed and not load.archived):
             return answer | {"changed": False, "revision": stored.revision}
         kept = file_blobs(file)
-        force = FileInForce(file.name, file.digest, kept.text, kept.lines, stored.revision + 1, now)
+        force = FileInForce(file.name, file.digest, kept.text, kept.lines, stored.revision + 1, moment.at)
         after = replace(load.after, file=force, earlier_files=with_earlier(state))
         changed = {key: after.records[key] for key in load.changed}
         draft = _Draft(
@@ -195,7 +195,7 @@ class Operations:
             shared=encode_shared(after),
             blobs=kept.blobs,
         )
-        return self._commit(stored, now, request, draft)
+        return self._commit(stored, moment.at, request, draft)
 
     def _commit(self, stored: Stored, now: datetime, request: Request, draft: _Draft) -> Answer:
         revision = stored.revision + 1
@@ -285,13 +285,14 @@ def _same(before: Progress, after: Progress) -> bool:
     return replace(after, halted=before.halted) == before and bool(before.halted) == bool(after.halted)
 
 
-def _now(stored: Stored) -> datetime:
+def moment_of(stored: Stored) -> Moment:
     """The store's clock, never before the last write."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=max(stored.now_ms, stored.written_at_ms))
+    now = EPOCH + timedelta(milliseconds=max(stored.now_ms, stored.written_at_ms))
+    return Moment(now, timedelta(milliseconds=stored.ticked_ms))
 
 
 def _milliseconds(at: datetime) -> int:
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return (at - EPOCH) // timedelta(milliseconds=1)
 
 
 def with_earlier(state: State) -> tuple[str, ...]:

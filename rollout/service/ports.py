@@ -31,6 +31,14 @@ class Ticked:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The last that was heard of a server, and how long ago, on the store's clock."""
+
+    report: bytes
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """One change, all of it or nothing. It takes the store from `expected_revision` to the next."""
 
@@ -100,8 +108,8 @@ class FlagStore(Protocol):
     def beat(self, server_id: str, report: bytes, lifetime: timedelta) -> None:
         """Says that a server is alive; forgotten after `lifetime` without another."""
 
-    def servers(self) -> Mapping[str, bytes]:
-        """The last report of every server that is alive."""
+    def servers(self) -> Mapping[str, Heard]:
+        """The last report of every server that is not forgotten."""
 
     def close(self) -> None:
         """Gives connections back. Closing twice is fine."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import orjson
@@ -10,14 +11,19 @@ import orjson
 from rollout.core.audit import read_line
 from rollout.core.changes import served
 from rollout.core.context import read_context
-from rollout.core.documents import instant_text, progress_document
-from rollout.core.errors import UnknownFlag
+from rollout.core.documents import instant_text, progress_document, read_progress
+from rollout.core.errors import InvalidInput, UnknownFlag
 from rollout.core.explanation import Step, explain
+from rollout.core.flags import Flag
 from rollout.core.plans import stages_done
-from rollout.core.progress import FlagRecord
+from rollout.core.progress import FlagRecord, State
+from rollout.core.progression import Enter, Moment, Verdict
+from rollout.core.shares import Share
+from rollout.core.simulation import timetable
 from rollout.service.answers import held_back, state_word
+from rollout.service.controller import next_step, verdict, windows_of
 from rollout.service.encoding import unpack_json
-from rollout.service.ports import FlagStore
+from rollout.service.ports import FlagStore, Heard
 from rollout.service.snapshot import FetchBlob, Snapshot
 
 Document: TypeAlias = dict[str, Any]
@@ -28,9 +34,16 @@ SCHEMA = {"schema_version": 1}
 _URGENT = ("killed", "halted", "rolling", "on", "done", "disabled")
 
 
-def status_report(snapshot: Snapshot, servers: Mapping[str, bytes]) -> Document:
-    """Where every flag stands, what most needs looking at first, and the servers that are alive."""
-    flags = [flag_line(record) for record in snapshot.state.records.values()]
+CONFIRMED = timedelta(seconds=10)
+"""A server that was not heard for longer has not confirmed that it serves anything."""
+
+
+def status_report(
+    snapshot: Snapshot, servers: Mapping[str, Heard] | None = None, moment: Moment | None = None
+) -> Document:
+    """Where every flag stands, what most needs looking at first, and the servers that were heard of. Without a moment
+    (the store is away) nothing is said of when what comes next."""
+    flags = [flag_line(record, snapshot.state, moment) for record in snapshot.state.records.values()]
     flags.sort(key=lambda line: (_URGENT.index(line["state"]), line["flag"]))
     file = snapshot.state.file
     return {
@@ -40,11 +53,21 @@ def status_report(snapshot: Snapshot, servers: Mapping[str, bytes]) -> Document:
         if file
         else None,
         "flags": flags,
-        "servers": [{"id": name, **orjson.loads(report)} for name, report in sorted(servers.items())],
+        "servers": [_server(name, heard) for name, heard in sorted((servers or {}).items())],
     }
 
 
-def flag_line(record: FlagRecord) -> Document:
+def _server(name: str, heard: Heard) -> Document:
+    report: Document = orjson.loads(heard.report)
+    return {
+        "id": name,
+        **report,
+        "age_ms": heard.age // timedelta(milliseconds=1),
+        "confirmed": heard.age <= CONFIRMED,
+    }
+
+
+def flag_line(record: FlagRecord, state: State, moment: Moment | None) -> Document:
     """A flag in one line of a table."""
     flag, progress = record.flag, record.progress
     done = stages_done(flag.stages, progress.exposure)
@@ -57,7 +80,9 @@ def flag_line(record: FlagRecord) -> Document:
             "name": flag.stages[done - 1].name if done else None,
             "next": flag.stages[done].name if done < len(flag.stages) else None,
         },
-        "live": [{"audience": audience, "share": str(share)} for audience, share in served(record).items()],
+        "live": [{"audience": audience, "share": str(share)} for audience, share in in_plan_order(record)],
+        "health": verdict(record).value,
+        "coming": _coming(record, state, moment) if moment else None,
         "owner": flag.owner,
         "in_file": record.in_file,
         "held_back": held_back(record),
@@ -66,10 +91,32 @@ def flag_line(record: FlagRecord) -> Document:
     }
 
 
-def flag_status_report(snapshot: Snapshot, key: str) -> Document:
-    """One flag with its stages. Raises UnknownFlag."""
+def in_plan_order(record: FlagRecord) -> list[tuple[str, Share]]:
+    """What is served, audience by audience, as the plan speaks of them."""
+    exposure = served(record)
+    audiences = dict.fromkeys(stage.audience for stage in record.flag.stages)
+    return [(audience, exposure[audience]) for audience in audiences if audience in exposure]
+
+
+def _coming(record: FlagRecord, state: State, moment: Moment) -> Document | None:
+    """What happens next by itself, and when at the earliest; or what it waits for."""
+    done = stages_done(record.flag.stages, record.progress.exposure)
+    if done == len(record.flag.stages):
+        return None
+    decision = next_step(record, state, moment)
+    stage = record.flag.stages[done].name
+    if isinstance(decision, Enter):
+        return {"stage": stage, "at": instant_text(moment.at), "why": "due"}
+    return {"stage": stage, "at": instant_text(decision.until) if decision.until else None, "why": decision.why}
+
+
+def flag_status_report(
+    snapshot: Snapshot, key: str, moment: Moment | None = None, entries: Sequence[Document] = ()
+) -> Document:
+    """One flag with its stages, and what was done to it. `entries`: its audit, newest first. Raises UnknownFlag."""
     record = _record(snapshot, key)
     exposure = served(record)
+    entered = stages_entered(record.flag, reversed(entries))
     stages = [
         {
             "name": stage.name,
@@ -78,19 +125,73 @@ def flag_status_report(snapshot: Snapshot, key: str) -> Document:
             "bake_seconds": int(stage.bake.total_seconds()),
             "approval": stage.approval,
             "live": index < stages_done(record.flag.stages, exposure),
+            "entered": entered.get(stage.name),
         }
         for index, stage in enumerate(record.flag.stages)
     ]
     return {
         **SCHEMA,
-        **flag_line(record),
+        **flag_line(record, snapshot.state, moment),
         "description": record.flag.description,
         "locked": record.flag.locked,
         "requires": list(record.flag.requires),
         "required_by": dependents(snapshot, key),
         "stages": stages,
+        "history": [_done(entry) for entry in entries[:HISTORY]],
         "state_revision": snapshot.revision,
     }
+
+
+HISTORY = 10
+"""As many of the last changes belong to the status of a flag."""
+
+
+def _done(entry: Document) -> Document:
+    who = {"by": entry["actor"]["id"], "kind": entry["actor"]["kind"]}
+    return {**{name: entry[name] for name in ("at", "revision", "action", "reason")}, **who}
+
+
+def stages_entered(flag: Flag, entries: Iterable[Document]) -> dict[str, Document]:
+    """For each stage that is covered, since when and by whom. `entries`: the flag's audit, oldest first."""
+    entered: dict[str, Document] = {}
+    for entry in entries:
+        after = entry["after"] if entry["flag"] == flag.key else entry["after"].get("progress", {}).get(flag.key)
+        if after is None:
+            continue
+        exposure = read_progress(after).exposure
+        for index, stage in enumerate(flag.stages):
+            if index >= stages_done(flag.stages, exposure):
+                entered.pop(stage.name, None)
+            else:
+                entered.setdefault(stage.name, {"at": entry["at"], "by": entry["actor"]["id"]})
+    return entered
+
+
+def timetable_report(snapshot: Snapshot, key: str, moment: Moment, verdicts: Mapping[str, str]) -> Document:
+    """What the plan does from now on. `verdicts`: stage -> a verdict on it, where it shall not be healthy. Raises
+    UnknownFlag, InvalidInput."""
+    record = _record(snapshot, key)
+    windows = windows_of(record.flag, snapshot.state)
+    events = timetable(record, moment, windows, _verdicts(record, verdicts))
+    return {
+        **SCHEMA,
+        "flag": key,
+        "from": instant_text(moment.at),
+        "events": [{"at": instant_text(event.at), "stage": event.stage, "note": event.note} for event in events],
+        "revision": snapshot.revision,
+    }
+
+
+def _verdicts(record: FlagRecord, written: Mapping[str, str]) -> dict[str, Verdict]:
+    flag = record.flag
+    stages = [stage.name for stage in flag.stages]
+    known = {verdict.value.replace(" ", "-"): verdict for verdict in Verdict}
+    for stage, word in written.items():
+        if stage not in stages:
+            raise InvalidInput(f"{flag.key} has no stage called {stage!r}", f"its stages are {', '.join(stages)}")
+        if word not in known:
+            raise InvalidInput(f"{word!r} is not a verdict", f"verdicts are {', '.join(known)}")
+    return {stage: known[word] for stage, word in written.items()}
 
 
 def dependents(snapshot: Snapshot, key: str) -> list[str]:
@@ -146,26 +247,19 @@ def _step(step: Step, file: str | None, lines: Mapping[str, int]) -> Document:
     }
 
 
+MOST_SCANNED = 2000
+"""Entries that one call looks through for those of one flag; `next_before` says where the next call goes on."""
+
+
 def audit_report(store: FlagStore, *, flag: str | None, limit: int, before: int | None) -> Document:
-    """The newest entries first, of one flag or of all; from 1 to 1000 of them."""
+    """The newest entries first, of one flag or of all; from 1 to 1000 of them. `next_before` is None at the end."""
     limit = max(1, min(limit, 1000))
-    entries = list(_entries(store, flag, limit, before))
-    return {**SCHEMA, "entries": entries, "next_before": entries[-1]["revision"] if len(entries) == limit else None}
-
-
-def _entries(store: FlagStore, flag: str | None, limit: int, before: int | None) -> Iterator[Document]:
-    found = 0
-    while found < limit:
-        lines = store.audit(before=before, limit=max(limit, 100), newest_first=True)
-        for entry in map(read_line, lines):
-            before = entry["revision"]
-            if flag is None or _concerns(entry, flag):
-                yield entry
-                found += 1
-                if found == limit:
-                    return
-        if not lines:
-            return
+    wanted = limit if flag is None else MOST_SCANNED
+    scanned = [read_line(line) for line in store.audit(before=before, limit=wanted, newest_first=True)]
+    found = [entry for entry in scanned if flag is None or _concerns(entry, flag)]
+    last = found[limit - 1] if len(found) >= limit else scanned[-1] if len(scanned) == wanted else None
+    next_before = last["revision"] if last and last["revision"] > 1 else None
+    return {**SCHEMA, "entries": found[:limit], "next_before": next_before}
 
 
 def _concerns(entry: Document, flag: str) -> bool:

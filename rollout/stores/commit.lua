@@ -15,7 +15,7 @@
 --
 -- Written elsewhere, because no revision counts them: {ns}:ticks by tick.lua, and heartbeats by redis.py:
 --   {ns}:server:<id>    string  the server's last report, expires when its lifetime is over
---   {ns}:servers        zset    server id -> when that report expires (ms): which of the above to look for
+--   {ns}:servers        zset    server id -> when it was heard last (ms): which of the above to look for
 --
 -- KEYS  head, shared, flags, audit, changes, request, blob...
 -- ARGV  expected revision, next revision, at_ms, audit line, request record, whole ("1" or "0"), then three groups,

@@ -12,7 +12,7 @@ from datetime import timedelta
 from threading import Condition
 
 from rollout.core.errors import InvalidInput, RevisionConflict
-from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Stored, Ticked
+from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Heard, Stored, Ticked
 from rollout.stores import told
 
 REQUESTS_KEPT_MS = 24 * 60 * 60 * 1000
@@ -32,6 +32,7 @@ class _Answered:
 @dataclass(frozen=True, slots=True)
 class _Heartbeat:
     report: bytes
+    heard_at_ms: int
     forgotten_at_ms: int
 
 
@@ -117,14 +118,17 @@ class MemoryFlagStore:
 
     def beat(self, server_id: str, report: bytes, lifetime: timedelta) -> None:
         with self._changed:
-            forgotten_at_ms = self._clock() + lifetime // timedelta(milliseconds=1)
-            self._heartbeats[server_id] = _Heartbeat(report, forgotten_at_ms)
+            now = self._clock()
+            self._heartbeats[server_id] = _Heartbeat(report, now, now + lifetime // timedelta(milliseconds=1))
 
-    def servers(self) -> Mapping[str, bytes]:
+    def servers(self) -> Mapping[str, Heard]:
         with self._changed:
             now = self._clock()
             self._heartbeats = {id_: beat for id_, beat in self._heartbeats.items() if beat.forgotten_at_ms > now}
-            return {id_: beat.report for id_, beat in self._heartbeats.items()}
+            return {
+                id_: Heard(beat.report, timedelta(milliseconds=now - beat.heard_at_ms))
+                for id_, beat in self._heartbeats.items()
+            }
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -22,13 +22,14 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
-from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Stored, Ticked
+from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Heard, Stored, Ticked
 from rollout.stores import told
 
 DEADLINE = timedelta(seconds=0.5)  # for a connection, and for each answer
 WAITING_SLICE = timedelta(seconds=0.5)  # while waiting for changes, a server that hangs is noticed after this
 BULKY = 256 * 1024  # bytes of a commit from which on it gets
 BULKY_DEADLINE = timedelta(seconds=10)  # because sending and syncing a member list takes longer
+LONGEST_LIFETIME_MS = 24 * 60 * 60 * 1000  # of a server's report: ids that were not heard for longer are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +205,19 @@ class RedisFlagStore:
             lifetime_ms = lifetime // timedelta(milliseconds=1)
             with self._client.pipeline(transaction=False) as pipeline:
                 pipeline.set(self._keys.server(server_id), report, px=lifetime_ms)
-                pipeline.zadd(self._keys.servers, {server_id: now_ms + lifetime_ms})
-                pipeline.zremrangebyscore(self._keys.servers, "-inf", now_ms)
+                pipeline.zadd(self._keys.servers, {server_id: now_ms})
+                pipeline.zremrangebyscore(self._keys.servers, "-inf", now_ms - LONGEST_LIFETIME_MS)
                 pipeline.execute()
 
-    def servers(self) -> Mapping[str, bytes]:
+    def servers(self) -> Mapping[str, Heard]:
         with self._plainly():
-            ids = [id_.decode() for id_ in self._client.zrange(self._keys.servers, 0, -1)]
+            heard = self._client.zrange(self._keys.servers, 0, -1, withscores=True)
+            ids = [id_.decode() for id_, _ in heard]
             reports = self._client.mget([self._keys.server(id_) for id_ in ids]) if ids else []
-            return {id_: report for id_, report in zip(ids, reports, strict=True) if report is not None}
+            now_ms = _ms(self._client.time())
+            ages = [timedelta(milliseconds=max(now_ms - int(at_ms), 0)) for _, at_ms in heard]
+            known = zip(ids, reports, ages, strict=True)
+            return {id_: Heard(report, age) for id_, report, age in known if report is not None}
 
     def close(self) -> None:
         self._closed = True

@@ -240,13 +240,18 @@ def test_the_audit_log_is_read_in_pages(store, asked, revisions):
     assert store.audit(**asked) == [b"entry %d" % revision for revision in revisions]
 
 
+def reports(store):
+    return {name: heard.report for name, heard in store.servers().items()}
+
+
 def test_a_server_is_known_by_its_last_report_while_it_lives(store):
     store.beat("web-1", b"at 1", timedelta(minutes=1))
     store.beat("web-2", b"at 1", timedelta(milliseconds=50))
     store.beat("web-1", b"at 2", timedelta(minutes=1))
-    eventually(lambda: store.servers() == {"web-1": b"at 2"})
+    eventually(lambda: reports(store) == {"web-1": b"at 2"})
     store.beat("web-2", b"at 2", timedelta(minutes=1))
-    assert store.servers() == {"web-1": b"at 2", "web-2": b"at 2"}
+    assert reports(store) == {"web-1": b"at 2", "web-2": b"at 2"}
+    assert store.servers()["web-2"].age < timedelta(minutes=1)
     assert store.revision() == 0
 
 
