@@ -10,7 +10,8 @@ import shutil
 import socket
 import sys
 import threading
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,11 @@ from rollout.bootstrap.snapshots import KEEP_EVERY, SnapshotKeeper, start_from_d
 from rollout.bootstrap.threads import JOIN_WITHIN, Repeated
 from rollout.bootstrap.web_server import WebServer
 from rollout.core.audit import Actor
+from rollout.core.errors import StoreUnavailable
+from rollout.service.controller import TICK_EVERY, Controller
 from rollout.service.file_loader import FileLoader
 from rollout.service.follower import Follower
+from rollout.service.operations import Operations
 from rollout.stores.disk import DiskSnapshot, HandledFile, owned
 from rollout.stores.embedded import EmbeddedStore
 from rollout.stores.redis import RedisFlagStore
@@ -39,6 +43,7 @@ from rollout.yaml_files.watch import FileWatcher
 log = logging.getLogger(__name__)
 
 NOTICE_EVERY = 1.0  # seconds
+SETTLED_WITHIN = 3.0  # seconds
 GAVE_UP = "the web server does not come up"
 
 
@@ -115,7 +120,7 @@ class Server:
         folder = Path(settings.data_dir)
         self._settings = settings
         self._store = RedisFlagStore(settings.redis_url, settings.namespace)
-        self._follower = Follower(self._store, lambda _: self._beating.wake())
+        self._follower = Follower(self._store, lambda _: self._changed())
         self._kept = DiskSnapshot(folder, settings.origin)
         self._keeper = SnapshotKeeper(self._follower, self._kept, self._store)
         self._file = FileKeeper(
@@ -126,7 +131,11 @@ class Server:
             changed=lambda: self._beating.wake(),  # noqa: PLW0108  # which is made below
         )
         beat = Heartbeat(self._store, self._follower, kind="server", server_id=settings.server_id, more=self._more)
+        self._controller = Controller(self._store, Operations(self._store), self._follower, settings.server_id)
+        self._moved_at = 0  # revision at which the controller looked last
+        self._answered_at: float | None = None  # when a worker did for the first time
         self._beating = Repeated("heartbeat", beat.beat, BEAT_EVERY)
+        self._moving = Repeated("controller", self._move, TICK_EVERY)
         self._noticing = Repeated("store log", StoreLog(self._follower).look, NOTICE_EVERY)
         self._keeping = Repeated("snapshot", self._keeper.keep, KEEP_EVERY)
         self._watching = Repeated("flags file", self._file.look, LOOK_EVERY)
@@ -137,17 +146,22 @@ class Server:
         self._follower.follow(timedelta(0))
         self._follow(running)
         running.callback(self._keeper.keep)
-        for part in (self._keeping, self._watching, self._beating, self._noticing):
+        for part in (self._keeping, self._watching, self._moving, self._beating, self._noticing):
             running.callback(part.stop)
             part.start()
 
     def ready(self) -> bool:
+        """A worker answers with what the file says. Where all goes well, all of them do, and the first steps that were
+        due are taken; but nobody waits for that for long."""
+        if self._file.report is None or not answers(self._settings.bind):
+            return False
+        self._answered_at = self._answered_at or time.monotonic()
+        return self._settled() or time.monotonic() - self._answered_at > SETTLED_WITHIN
+
+    def _settled(self) -> bool:
         settings, revision = self._settings, self._follower.current.revision
-        return (
-            self._file.report is not None
-            and answers(settings.bind)
-            and all_workers_have(self._store, settings.server_id, revision, settings.workers)
-        )
+        moved = self._moved_at == revision or self._follower.stale
+        return moved and all_workers_have(self._store, settings.server_id, revision, settings.workers)
 
     def description(self) -> str:
         workers, flags = self._settings.workers, len(self._follower.current.state.records)
@@ -160,6 +174,16 @@ class Server:
         handled = HandledFile(Path(self._settings.data_dir), self._settings.origin)
         actor = Actor(id=f"file:{file.name}", kind="file", host=socket.gethostname(), tool="rollout serve")
         return FileLoader(self._store, lambda: self._follower.current.state, handled, actor)
+
+    def _changed(self) -> None:
+        self._beating.wake()
+        self._moving.wake()
+
+    def _move(self) -> None:
+        revision = self._follower.current.revision
+        with suppress(StoreUnavailable):  # the log of the store says so
+            self._controller.tick()
+            self._moved_at = revision
 
     def _more(self) -> dict[str, Any]:
         report = self._file.report

@@ -4,7 +4,7 @@ out what `decide` says. The revision that it was decided on makes exactly one of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,9 +17,11 @@ from rollout.core.progress import FlagRecord, State
 from rollout.core.progression import Decision, Enter, Hold, Moment, Verdict, decide
 from rollout.core.windows import Window
 from rollout.service.answers import Answer
+from rollout.service.follower import Follower
 from rollout.service.operations import EPOCH, Operations, Request
 from rollout.service.ports import FlagStore
-from rollout.service.snapshot import Snapshot
+
+TICK_EVERY = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,17 @@ class Controller:
 
     store: FlagStore
     operations: Operations
-    snapshot: Callable[[], Snapshot]
+    follower: Follower
     server: str
 
     def tick(self) -> list[Answer]:
-        """Says that this server lives, and takes every step that is due. Raises StoreUnavailable."""
+        """Says that this server is there, and takes every step that is due. A server that cannot follow the store does
+        neither: it does not know where things stand. Raises StoreUnavailable."""
+        if self.follower.trouble is not None:
+            return []
         ticked = self.store.tick()
         moment = Moment(EPOCH + timedelta(milliseconds=ticked.now_ms), timedelta(milliseconds=ticked.ticked_ms))
-        return list(self._steps(self.snapshot().state, moment))
+        return list(self._steps(self.follower.current.state, moment))
 
     def _steps(self, state: State, moment: Moment) -> Iterator[Answer]:
         for record in state.records.values():

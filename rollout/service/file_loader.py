@@ -90,17 +90,19 @@ class FileLoader:
         self._known = known
         self._handled = handled
         self._actor = actor
-        self._loaded_at = 0  # revision of our last load, which `known` may not have yet
+        self._loaded: tuple[int, str] = (0, "")  # revision and content of our last load, which may not be known yet
         self._refusal: tuple[object, FileReport] | None = None
 
     def bring_in_force(self, file: FlagFile) -> FileReport:
         """Loads the file where it is new. Cheap where there is nothing to do. Raises OSError when what was handled
         cannot be remembered."""
         state = self._known()
-        if state.revision < self._loaded_at:
+        revision, digest = self._loaded
+        behind = state.revision < revision
+        if behind and file.digest == digest:
             return self._in_force(file)
         relation = self._relation(file, state)
-        if relation is Copy.NEW:
+        if behind or relation is Copy.NEW:
             return self._load(file, state)
         return self._settled(file, relation, state)
 
@@ -136,7 +138,7 @@ class FileLoader:
             except OutdatedView:
                 time.sleep(random.uniform(0, 0.02))
                 continue
-            self._loaded_at = answer["revision"]
+            self._loaded = answer["revision"], file.digest
             return self._in_force(file)
         raise RevisionConflict("others keep changing the state")
 

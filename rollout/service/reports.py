@@ -49,6 +49,7 @@ def status_report(
     return {
         **SCHEMA,
         "revision": snapshot.revision,
+        "at": instant_text(moment.at) if moment else None,
         "file": {"digest": file.digest, "name": file.name, "revision": file.revision, "since": instant_text(file.at)}
         if file
         else None,
@@ -139,6 +140,7 @@ def flag_status_report(
         "stages": stages,
         "history": [_done(entry) for entry in entries[:HISTORY]],
         "state_revision": snapshot.revision,
+        "at": instant_text(moment.at) if moment else None,
     }
 
 

@@ -193,6 +193,13 @@ def test_its_own_load_is_known_before_the_store_tells(server, store):
     assert server.loader.bring_in_force(B).state == "in force"  # the follower still knows A alone
 
 
+def test_an_edit_right_after_its_own_load_is_loaded_too(server, store):
+    server.sees(A)
+    for file in (B, C, B):
+        server.loader.bring_in_force(file)  # the follower still knows A alone
+    assert in_force(store) == ["A", "B", "C", "B"]
+
+
 def test_a_change_by_somebody_else_meanwhile_does_not_keep_it_from_loading(server, store):
     server.sees(A)
     store.meddler = Commit(1, "meddler", store.read().written_at_ms, b'{"revision":2,"after":{}}')

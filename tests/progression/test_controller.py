@@ -54,7 +54,7 @@ def test_a_gap_of_a_minute_counts_as_ticking() -> None:
     world.wait(MINUTE)
     for _ in range(60):
         world.sleep(timedelta(seconds=60))
-        world.servers[0].tick()
+        world.tick(world.servers[0])
     assert world.live()["india"] == "1%"
 
 

@@ -55,7 +55,7 @@ class SixWeeks:
         current = self.current()
         self.world.now_ms += step // timedelta(milliseconds=1)
         for number in self.up:
-            self.world.servers[number].tick()
+            self.world.tick(self.world.servers[number])
         if self.up and moving and current:
             self.ran[current] = self.ran.get(current, timedelta(0)) + step
         if self.current() != current:

@@ -64,16 +64,16 @@ class World:
 
     def server(self) -> Controller:
         """A server that follows the store, as a real one does, before each of its ticks."""
-        follower = Follower(self.store)
-
-        def snapshot() -> object:
-            if follower.current.revision != self.store.revision():
-                follower.follow(timedelta(0))
-            return follower.current
-
-        controller = Controller(self.store, Operations(self.store), snapshot, f"server-{len(self.servers)}")  # type: ignore[arg-type]
+        name = f"server-{len(self.servers)}"
+        controller = Controller(self.store, Operations(self.store), Follower(self.store), name)
         self.servers.append(controller)
         return controller
+
+    def tick(self, server: Controller) -> None:
+        """Follows first, as a real server does all the time."""
+        if server.follower.current.revision != self.store.revision() or server.follower.trouble:
+            server.follower.follow(timedelta(0))
+        server.tick()
 
     def wait(self, span: timedelta, *, step: timedelta = timedelta(seconds=30)) -> None:
         """Time passes while every server ticks."""
@@ -81,7 +81,7 @@ class World:
         while self.now_ms < end:
             self.now_ms = min(self.now_ms + step // timedelta(milliseconds=1), end)
             for server in self.servers:
-                server.tick()
+                self.tick(server)
 
     def sleep(self, span: timedelta) -> None:
         """Time passes while no server is there."""

@@ -26,7 +26,8 @@ from redis.exceptions import RedisError
 
 PATIENCE = 20.0  # seconds; a bound on hanging, never a measure of speed
 FOUNDING = Path(__file__).parents[2]
-EMPLOYEE = {"user_id": "u-employee-1", "country": "IN", "app_version": "3.0.0"}
+EMPLOYEE = {"user_id": "u-employee-1"}
+IN_ONE_PERCENT = {"user_id": "u-58", "country": "IN", "app_version": "3.0.0"}
 
 T = TypeVar("T")
 
@@ -198,7 +199,7 @@ class Service:
         return socket.create_connection((host, int(port)), timeout=PATIENCE)
 
     def check(self, flag: str = "payments", **attributes: str) -> dict[str, Any]:
-        reply = self.ask(f"/v1/flags/{quote(flag)}", attributes or EMPLOYEE)
+        reply = self.ask(f"/v1/flags/{quote(flag)}", attributes or IN_ONE_PERCENT)
         assert reply.status == 200, reply
         return reply.document
 

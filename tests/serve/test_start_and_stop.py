@@ -14,8 +14,9 @@ from servekit import EMPLOYEE, Service, eventually, processes_in
 
 def test_the_founding_case_is_served_and_one_line_says_so(service: Service):
     service.start()
-    assert service.printed() == (f"rollout 0.1.0: ready on http://{service.address}, 2 workers, 3 flags, revision 1\n")
-    assert service.check()["on"] is False  # nobody has it before somebody moves the rollout
+    assert service.printed() == (f"rollout 0.1.0: ready on http://{service.address}, 2 workers, 3 flags, revision 2\n")
+    assert service.check(**EMPLOYEE)["on"] is True  # the first stage begins by itself
+    assert service.check()["on"] is False
     assert service.check("business-app", country="GB", platform="android")["on"] is True
     assert service.file_report()["state"] == "in force"
     kinds = sorted(server["kind"] for server in service.status()["servers"])
@@ -28,7 +29,7 @@ def test_a_second_start_on_a_taken_port_fails_and_says_why(service: Service, ser
     assert second.ended() == 1
     assert f"cannot listen on {service.address}: Address already in use" in second.said()
     assert processes_in(second.folder) == {}
-    assert service.check()["revision"] == 1
+    assert service.check()["revision"] == 2
 
 
 def test_a_second_start_on_a_data_folder_fails_and_says_why(service: Service, service_in: Callable[..., Service]):
@@ -36,7 +37,7 @@ def test_a_second_start_on_a_data_folder_fails_and_says_why(service: Service, se
     second = service_in(service.folder.parent / "second", data_dir=service.folder / ".rollout").launch()
     assert second.ended() == 1
     assert f"in use by process {service.pid}" in second.said()
-    assert service.check()["revision"] == 1
+    assert service.check()["revision"] == 2
 
 
 def test_an_address_that_others_could_reach_is_refused(service_in: Callable[..., Service], service: Service):
@@ -53,9 +54,9 @@ def test_ctrl_c_stops_everything_and_all_is_there_at_the_next_start(service: Ser
     assert processes_in(service.folder) == {}
     assert "Traceback" not in service.said()
     service.start()
-    assert service.printed().endswith("3 flags, revision 2\n")
+    assert service.printed().endswith("3 flags, revision 3\n")
     assert service.check()["on"] is True
-    assert len(service.audit()) == 2
+    assert len(service.audit()) == 3
 
 
 def test_sigterm_to_the_server_process_alone_stops_everything(service: Service):
@@ -90,7 +91,7 @@ def test_nothing_is_lost_when_the_service_is_killed_and_the_port_is_free_again(s
     service.options["bind"] = service.address
     service.start()
     assert service.check()["on"] is True
-    assert len(service.audit()) == 2
+    assert len(service.audit()) == 3
 
 
 def test_a_start_right_after_a_kill_waits_for_the_workers_to_leave(service: Service):
@@ -98,7 +99,7 @@ def test_a_start_right_after_a_kill_waits_for_the_workers_to_leave(service: Serv
     service.options["bind"] = service.address
     service.kill()
     service.start()
-    assert service.check()["revision"] == 1
+    assert service.check()["revision"] == 2
 
 
 def test_workers_end_also_when_their_parent_was_killed_together_with_the_service(service: Service):
@@ -114,7 +115,7 @@ def test_a_worker_that_was_killed_is_replaced(service: Service):
     first = service.worker_pids()
     os.kill(first[0], signal.SIGKILL)
     eventually(lambda: len(set(service.worker_pids()) - set(first)) == 1)
-    eventually(lambda: service.every_worker(lambda: service.check()["revision"] == 1))
+    eventually(lambda: service.every_worker(lambda: service.check()["revision"] == 2))
 
 
 def test_a_web_process_that_was_killed_is_replaced_with_its_workers(service: Service):
@@ -136,7 +137,7 @@ def test_nothing_is_lost_when_the_store_is_killed(service: Service):
     eventually(lambda: service.store_pid() != before)
     service.change("payments", "kill")
     eventually(lambda: service.every_worker(lambda: service.check()["on"] is False))
-    assert len(service.audit()) == 3
+    assert len(service.audit()) == 4
 
 
 def test_without_a_flags_file_it_is_ready_and_takes_one_by_apply(service: Service):
@@ -155,12 +156,12 @@ def test_a_client_that_sends_half_a_request_holds_nobody_up_for_long(service: Se
         half.sendall(head + b"Content-Length: 100\r\n\r\n{")
         eventually(lambda: _answers(service), patience=10)
         assert half.recv(1) == b""
-    assert service.check()["on"] is False
-    assert len(service.audit()) == 1
+    assert service.check(**EMPLOYEE)["on"] is True
+    assert len(service.audit()) == 2
 
 
 def _answers(service: Service) -> bool:
     try:
-        return service.every_worker(lambda: service.check()["revision"] == 1)
+        return service.every_worker(lambda: service.check()["revision"] == 2)
     except (OSError, HTTPException):
         return False

@@ -70,7 +70,7 @@ def test_a_start_without_the_store_serves_the_snapshot_on_disk(service: Service,
 
 def test_a_kill_of_the_service_loses_no_snapshot(service: Service, own_store: OwnStore):
     snapshot = service.folder / ".rollout" / "snapshot.json"
-    eventually(lambda: b'"revision":2' in snapshot.read_bytes())
+    eventually(lambda: b'"revision":3' in snapshot.read_bytes())
     service.kill()
     own_store.kill()
     service.start()
@@ -84,7 +84,7 @@ def test_an_edit_made_while_the_store_is_away_is_loaded_when_it_is_back(service:
     eventually(lambda: service.file_report()["state"] == "waiting")
     own_store.start()
     eventually(lambda: service.file_report()["state"] == "in force")
-    assert [entry["action"] for entry in service.audit()] == ["load", "set", "load"]
+    assert [entry["action"] for entry in service.audit()] == ["load", "set", "enter", "load"]
 
 
 def test_a_first_start_without_the_store_is_ready_as_soon_as_it_is_there(
@@ -95,7 +95,7 @@ def test_a_first_start_without_the_store_is_ready_as_soon_as_it_is_there(
     eventually(lambda: "waiting" in service.said())
     assert service.printed() == ""
     own_store.start()
-    eventually(lambda: "3 flags, revision 1" in service.printed())
+    eventually(lambda: "3 flags, revision 2" in service.printed())
 
 
 def test_a_store_that_lost_its_data_is_not_followed_and_not_written_to(service: Service, own_store: OwnStore):
