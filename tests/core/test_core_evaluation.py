@@ -45,7 +45,7 @@ def in_a_word(answer: Answer) -> str:
     return "stage" if answer.because.startswith("stage ") else answer.because
 
 
-@promise(1500)
+@promise(700)
 @given(states, a_few_contexts)
 def test_everybody_is_served_what_the_slow_reading_of_the_contract_says(state: State, contexts: Contexts) -> None:
     evaluator = compiled(state)

@@ -101,7 +101,7 @@ def check_consistent(record: FlagRecord, explanation: Explanation) -> None:
     assert lets_in in ([], [last])
 
 
-@promise(600)
+@promise(400)
 @given(states, a_few_contexts)
 def test_the_steps_lead_to_the_evaluators_answer(state: State, contexts: list[dict[str, Any]]) -> None:
     evaluator = compiled(state)
