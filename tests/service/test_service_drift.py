@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
+import pytest
 from hypothesis import given
 
 from rollout.core.changes import served
@@ -13,6 +16,8 @@ from rollout.core.plans import no_more_than
 from rollout.service.controller import Controller
 from rollout.service.follower import Follower
 from rollout.service.replay import replay
+from rollout.stores.embedded import EmbeddedStore
+from rollout.stores.redis import RedisFlagStore
 from tests.core import drift_model as model
 from tests.core.drift_steps import check_same, flag_of, histories, share_of
 from tests.core.promises import promise
@@ -27,13 +32,11 @@ class Running(Place):
     def __post_init__(self) -> None:
         self.flags = (BYSTANDER,)
         super().__post_init__()
-        follower = Follower(self.store)
+        self.controller = Controller(self.store, self.operations, Follower(self.store), "server-1")
 
-        def snapshot() -> Any:
-            follower.read()
-            return follower.current
-
-        self.controller = Controller(self.store, self.operations, snapshot, "server-1")
+    def tick(self) -> None:
+        self.controller.follower.follow(timedelta(0))
+        self.controller.tick()
 
     def bring(self, file: model.File, style: dict[str, Any]) -> None:
         bakeless = {name: value for name, value in style.items() if name not in ("bake", "guards")}
@@ -45,7 +48,7 @@ STEPS: dict[Callable[..., model.Runtime], Callable[..., object]] = {
     model.set_share: lambda place, audience, percent: place.operations.set_share(
         "payments", share_of(percent), request(), audience=audience, beyond_plan=True
     ),
-    model.tick: lambda place: place.controller.tick(),
+    model.tick: Running.tick,
     model.halt: lambda place: place.operations.halt("payments", request()),
     model.resume: lambda place: place.operations.resume("payments", request()),
     model.kill: lambda place: place.operations.kill("payments", request()),
@@ -55,8 +58,27 @@ STEPS: dict[Callable[..., model.Runtime], Callable[..., object]] = {
 
 @promise(250)
 @given(histories)
-def test_a_flag_in_a_store_moves_as_the_model_says(history: list[Any]) -> None:
-    state, place = model.Runtime(), Running()
+def test_a_flag_in_memory_moves_as_the_model_says(history: list[Any]) -> None:
+    check_history(Running(), history)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    with EmbeddedStore(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@promise(40)
+@given(histories)
+def test_a_flag_on_a_real_server_moves_as_the_model_says(server: EmbeddedStore, history: list[Any]) -> None:
+    store = RedisFlagStore(server.url, namespace=uuid4().hex)
+    check_history(Running(store=store), history)
+    store.close()
+
+
+def check_history(place: Running, history: list[Any]) -> None:
+    """Step by step, beside the model."""
+    state = model.Runtime()
     untouched = place.record("wallet")
     for step, *arguments in history:
         if state.applied is None and step is not model.load:
@@ -87,7 +109,7 @@ def _modelled(step: Any, state: model.Runtime, arguments: list[Any]) -> model.Ru
 def test_the_same_file_a_restart_and_another_server_change_nothing() -> None:
     place = Running()
     place.load(flag("payments", "employees", "1%", "100%"), BYSTANDER)
-    place.controller.tick()
+    place.tick()
     before = place.contents()
     place.load(flag("payments", "employees", "1%", "100%"), BYSTANDER)
     Place(now_ms=place.now_ms + 5, store=place.store, flags=(flag("payments", "employees", "1%", "100%"), BYSTANDER))
@@ -97,17 +119,17 @@ def test_the_same_file_a_restart_and_another_server_change_nothing() -> None:
 def test_an_edited_percentage_moves_at_the_next_tick_unless_halted() -> None:
     place = Running()
     place.load(flag("payments", "1%"), BYSTANDER)
-    place.controller.tick()
+    place.tick()
     place.load(flag("payments", "2%"), BYSTANDER)
     assert place.live() == {"india": "1%"}
-    place.controller.tick()
+    place.tick()
     assert place.live() == {"india": "2%"}
     place.operations.halt("payments", request())
     place.load(flag("payments", "3%"), BYSTANDER)
-    place.controller.tick()
+    place.tick()
     assert place.live() == {"india": "2%"}
     place.operations.resume("payments", request())
-    place.controller.tick()
+    place.tick()
     assert place.live() == {"india": "3%"}
     place.load(flag("payments", "2.5%"), BYSTANDER)
     assert place.live() == {"india": "2.5%"}
