@@ -9,7 +9,7 @@ import pytest
 from yaml_corpus import read
 
 from rollout.core.errors import InvalidFile
-from rollout.yaml_files import conditions, flags, guards, reader, segments, stages
+from rollout.yaml_files import conditions, flags, guards, reader, segments, stages, windows
 from rollout.yaml_files.hints import Vocabulary
 from rollout.yaml_files.problems import as_text
 
@@ -32,6 +32,7 @@ def test_the_small_file_is_a_good_one() -> None:
         segments.ATTRIBUTE,
         segments.SEGMENT_KEYS,
         guards.GUARD,
+        windows.WINDOW,
         stages.PLAN,
         stages.ROLLOUT,
         stages.STAGE,
@@ -57,3 +58,7 @@ def test_errors_look_as_the_page_shows() -> None:
     with pytest.raises(InvalidFile) as refusal:
         read(text)
     assert as_text(refusal.value.problems) + "\n" == shown
+
+
+def test_the_window_is_a_good_one() -> None:
+    assert read(f"version: 1\n{block('yaml', 'windows:')}flags: {{}}\n").warnings == ()

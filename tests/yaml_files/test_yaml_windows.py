@@ -117,8 +117,8 @@ def test_the_zones_are_there_where_the_machine_has_none() -> None:
         zoneinfo.reset_tzpath()
 
 
-DATES = st.dates(date(2026, 1, 1), date(2029, 12, 31))
-SPANS = st.tuples(DATES, st.integers(0, 420)).map(lambda span: f"{span[0]}..{span[0] + timedelta(days=span[1])}")
+DATES = st.dates(date(2026, 1, 1), date(2027, 12, 31))
+SPANS = st.tuples(DATES, st.integers(0, 900)).map(lambda span: f"{span[0]}..{span[0] + timedelta(days=span[1])}")
 
 
 @settings(max_examples=200, deadline=None)
@@ -143,10 +143,9 @@ def test_a_window_with_a_problem_is_told_once_and_its_name_counts_as_known() -> 
     assert [(problem.line, problem.column) for problem in refusal.value.problems] == [(3, 44), (4, 3)]
 
 
-def test_many_long_windows_are_read_quickly() -> None:
-    spans = [(date(2026, 1, 1) + timedelta(days=390 * number)) for number in range(366)]
-    avoid = ", ".join(f"{first}..{first + timedelta(days=388)}" for first in spans)
-    text = "".join(f"  w{n}: {{ description: W, zone: UTC, avoid: [{avoid}] }}\n" for n in range(5))
+def test_a_window_of_many_long_holidays_is_read_quickly() -> None:
+    firsts = [date(2026, 1, 1) + timedelta(days=390 * number) for number in range(366)]
+    avoid = ", ".join(f"{first}..{first + timedelta(days=388)}" for first in firsts)
     start = clock.process_time()
-    assert len(read(f"version: 1\nwindows:\n{text}flags: {{}}\n").definitions.windows) == 5
+    assert len(window(avoid=f"[{avoid}]").avoid) == 366
     assert clock.process_time() - start < 5
