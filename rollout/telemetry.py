@@ -123,11 +123,18 @@ class _Metrics:
         self._file_problems = Gauge(
             "rollout_file_problems", "Errors in the flags file.", registry=registry, multiprocess_mode="livemax"
         )
+        self._servers_unconfirmed = Gauge(
+            "rollout_servers_unconfirmed",
+            "Servers that were not heard of for ten seconds.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
 
     def read(self, readings: Readings) -> None:
         self._revision.set(readings.revision)
         self._stale.set(readings.stale)
         self._file_problems.set(readings.file_problems)
+        self._servers_unconfirmed.set(readings.servers_unconfirmed)
 
 
 class _Carrier:

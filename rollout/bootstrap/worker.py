@@ -26,6 +26,7 @@ from rollout.bootstrap.threads import Repeated
 from rollout.core.definitions import FlagFile
 from rollout.service.desk import StoreDesk
 from rollout.service.follower import Follower
+from rollout.service.roll_call import RollCall
 from rollout.service.snapshot import Snapshot
 from rollout.stores.disk import DiskSnapshot
 from rollout.stores.redis import RedisFlagStore
@@ -64,7 +65,10 @@ def _app(settings: WebSettings) -> Flask:
     follower = Follower(store, changed)
     heartbeat = Heartbeat(store, follower, kind="worker", server_id=settings.server_id)
 
+    roll = RollCall(store)
+
     def report() -> None:
+        roll.call()
         counters.flush()
         heartbeat.beat()
 
@@ -74,7 +78,7 @@ def _app(settings: WebSettings) -> Flask:
     threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()
     reporting.start()
     desk = StoreDesk(store, _read_text, lambda: follower.current)
-    flask = create_app(Parts(follower, desk, counters, FileReports(folder).read))
+    flask = create_app(Parts(follower, desk, counters, FileReports(folder).read, lambda: roll.unconfirmed))
     bodies = BodyWatch(flask.wsgi_app)
     Repeated("bodies", bodies.look, LOOK_EVERY).start()
     flask.wsgi_app = bodies  # type: ignore[method-assign]

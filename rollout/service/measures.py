@@ -16,6 +16,7 @@ class Readings:
     revision: int = 0
     stale: bool = False
     file_problems: int = 0
+    servers_unconfirmed: int = 0
 
 
 class Counters(Protocol):

@@ -24,6 +24,7 @@ from rollout.service.answers import held_back, state_word
 from rollout.service.controller import next_step, verdict, windows_of
 from rollout.service.encoding import unpack_json
 from rollout.service.ports import FlagStore, Heard
+from rollout.service.roll_call import CONFIRMED
 from rollout.service.snapshot import FetchBlob, Snapshot
 
 Document: TypeAlias = dict[str, Any]
@@ -32,10 +33,6 @@ SCHEMA = {"schema_version": 1}
 """Every document says which; a field that changes its meaning would change it."""
 
 _URGENT = ("killed", "halted", "rolling", "on", "done", "disabled")
-
-
-CONFIRMED = timedelta(seconds=10)
-"""A server that was not heard for longer has not confirmed that it serves anything."""
 
 
 def status_report(
