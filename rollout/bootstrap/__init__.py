@@ -4,13 +4,20 @@ answer.
 
     settings      Settings                what the command line and the environment say
     serving       serve                   the server process, from start to stop
+    signals       Signals                 Ctrl-C and its like, as something to wait for
+    port          free_port               whether somebody else listens there
+    ready         announce_once           the one line that says so
     web_server    WebServer               in the server process: starts the web process, and again when it ends
     web_process   python -m ...           granian, which replaces workers that die
     worker        app                     what a worker is made of
+    bodies        BodyWatch               half a request does not hold up a worker for ever
+    memory        collect_seldom          reading many flags does not hold up checks
     file_keeper   FileKeeper              watches flags.yaml and keeps it in force
+    file_reports  FileReports             how the file stands, told to the workers
     snapshots     SnapshotKeeper          from the store to the disk, for when the store is away at start
     heartbeat     Heartbeat               tells everybody what this process serves
     parent        end_with                no process outlives the one that started it
+    threads       Repeated                what is done again and again, whatever happens
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _app(settings: WebSettings) -> Flask:
     threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()
     reporting.start()
     desk = StoreDesk(store, _read_text, lambda: follower.current)
-    flask = create_app(Parts(follower, desk, counters, FileReports(folder).read, lambda: roll.unconfirmed))
+    flask = create_app(Parts(follower, desk, counters, FileReports(folder).read, unconfirmed=lambda: roll.unconfirmed))
     bodies = BodyWatch(flask.wsgi_app)
     Repeated("bodies", bodies.look, LOOK_EVERY).start()
     flask.wsgi_app = bodies  # type: ignore[method-assign]

@@ -22,6 +22,8 @@ from rollout.service.operations import EPOCH, Operations, Request
 from rollout.service.ports import FlagStore
 
 TICK_EVERY = 1.0  # seconds
+MOST_STEPS = 50
+"""In one tick, so that thousands of flags that begin at once do not hold up what people change meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,13 @@ class Controller:
         return list(self._steps(self.follower.current.state, moment))
 
     def _steps(self, state: State, moment: Moment) -> Iterator[Answer]:
+        steps = 0
         for record in state.records.values():
+            if steps == MOST_STEPS:
+                return
             decision = next_step(record, state, moment)
             if isinstance(decision, Enter):
+                steps += 1
                 answer = self._enter(record, decision.stage)
                 if answer and answer["changed"]:
                     yield answer

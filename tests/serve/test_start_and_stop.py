@@ -87,7 +87,7 @@ def test_nothing_is_lost_when_the_service_is_killed_and_the_port_is_free_again(s
     service.start()
     service.change("payments", "set", share="1%")
     service.kill()
-    eventually(lambda: not service.web_processes(), patience=2)
+    eventually(lambda: not service.web_processes(), patience=10)
     service.options["bind"] = service.address
     service.start()
     assert service.check()["on"] is True
@@ -107,7 +107,7 @@ def test_workers_end_also_when_their_parent_was_killed_together_with_the_service
     for pid in (service.web_pid(), service.pid):
         os.kill(pid, signal.SIGKILL)
     service.ended()
-    eventually(lambda: not service.web_processes(), patience=2)
+    eventually(lambda: not service.web_processes(), patience=10)
 
 
 def test_a_worker_that_was_killed_is_replaced(service: Service):

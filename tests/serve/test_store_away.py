@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from statistics import median
 
 import pytest
 from servekit import OwnStore, Service, eventually, hanging
 
-QUICK = 0.4  # seconds for a check while the store is away; the store's own deadline is 0.5
+STORE_DEADLINE = 0.5  # seconds: what every check would take that waited for a store that hangs
 
 
 @pytest.fixture
@@ -24,18 +25,19 @@ def answers(service: Service, *, stale: bool, on: bool = True) -> bool:
     return service.every_worker(lambda: (service.check()["on"], service.check()["stale"]) == (on, stale))
 
 
-def slowest_check(service: Service, seconds: float) -> float:
-    slowest, end = 0.0, time.monotonic() + seconds
-    while time.monotonic() < end:
+def usual_check(service: Service, checks: int) -> float:
+    """The median, in seconds: a noisy machine delays some checks, waiting would delay all of them."""
+    taken = []
+    for _ in range(checks):
         began = time.monotonic()
         assert service.check()["on"] is True
-        slowest = max(slowest, time.monotonic() - began)
-    return slowest
+        taken.append(time.monotonic() - began)
+    return median(taken)
 
 
 def test_while_the_store_hangs_checks_go_on_at_once_and_say_that_they_are_stale(service: Service, own_store: OwnStore):
     with hanging(own_store.pid):
-        assert slowest_check(service, 3) < QUICK
+        assert usual_check(service, 300) < STORE_DEADLINE / 2
         eventually(lambda: answers(service, stale=True))
     eventually(lambda: answers(service, stale=False))
 
@@ -44,7 +46,7 @@ def test_while_the_store_is_gone_checks_go_on_and_a_change_made_afterwards_arriv
     service: Service, own_store: OwnStore
 ):
     own_store.kill()
-    assert slowest_check(service, 1) < QUICK
+    assert usual_check(service, 100) < STORE_DEADLINE / 2
     eventually(lambda: answers(service, stale=True))
     assert "cannot be reached" in service.ask("/readyz").document["trouble"]
     own_store.start()

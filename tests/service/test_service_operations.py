@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from rollout.core.errors import (
     UnknownFlag,
 )
 from rollout.core.members import digest_of
+from rollout.core.progress import FileInForce, State
 from rollout.core.shares import Share
-from rollout.service.operations import Operations, Request
+from rollout.service.operations import Operations, Request, with_earlier
 from rollout.service.replay import replay
 from tests.service.servicekit import (
     AMIT,
@@ -234,6 +236,41 @@ def test_what_is_refused_writes_nothing(place: Place) -> None:
     check_refused(place, lambda: operations.plan(file_of(PAYMENTS)), RefusedByRule, dropped)
     stage = "payments has no stage called 'x'"
     check_refused(place, lambda: operations.advance("payments", request(), to="x"), InvalidInput, stage)
+
+
+def test_a_set_beyond_the_plan_has_to_be_asked_for(place: Place) -> None:
+    place.load(flag("payments", "1%", "5%"), *FLAGS[1:], flag("plain-two", "1%"))
+    message = "7% is beyond the plan of payments, which ends at 5% of india"
+    check_refused(
+        place, lambda: place.operations.set_share("payments", Share.parse("7%"), request()), RefusedByRule, message
+    )
+    place.operations.set_share("payments", Share.parse("7%"), request(), beyond_plan=True)
+    assert place.live() == {"india": "7%"}
+
+
+def test_a_rollout_that_was_taken_out_half_way_is_finished_by_hand(place: Place) -> None:
+    place.operations.set_share("payments", Share.parse("1%"), request())
+    (edited,) = place.load(flag("payments", audience="india"), *FLAGS[1:], flag("plain-two", "1%"))["flags"]
+    assert edited["held_back"]
+    assert place.live() == {"india": "1%"}
+    place.operations.set_share("payments", Share.parse("100%"), request())
+    assert place.live() == {"india": "100%"}
+
+
+def test_a_plan_archives_nothing_unless_it_is_told_to(place: Place) -> None:
+    before = place.contents()
+    assert place.operations.plan(file_of(*FLAGS))["not_in_file"] == ["plain-two"]
+    assert place.operations.plan(file_of(*FLAGS), prune=True)["archived"] == ["plain-two"]
+    assert place.contents() == before
+
+
+def test_the_files_that_were_in_force_are_known_for_a_thousand_versions() -> None:
+    force = FileInForce("flags.yaml", "now", "t", "l", 1, datetime(2026, 11, 23, tzinfo=UTC))
+    many = tuple(map(str, range(1000)))
+    assert with_earlier(State()) == ()
+    assert with_earlier(State(earlier_files=many)) == many
+    assert with_earlier(State(file=force, earlier_files=("a",))) == ("a", "now")
+    assert with_earlier(State(file=force, earlier_files=many)) == (*many[1:], "now")
 
 
 def check_text_refused(place: Place, asked: Request, message: str) -> None:
