@@ -3,8 +3,11 @@
 app          the verbs, and how a command ends      exits       the table of exit codes
 commands/    one module a verb                      options     the options they share
 gateway      the way to the desk                    http_desk   over HTTP; `straight` on the store
-changing     look, ask, do, tell                    spread      how many servers have a change
-terminal     tables, colour, safe text              words       documents in words
+changing     look, ask, do, tell                    spread      how many servers have a change, of those in `servers`
+overview     all flags in a table                   one_flag    one flag with its stages and its history
+looking      again and again, through outages       watching    `status -w`, on a `screen` or in a pipe
+awaiting     `status --wait-for`                    differences what a file changes
+terminal     tables, colour, safe text              words       documents in words; `times` on the reader's clock
 files        the flags file and what goes with it   reference   writes docs/cli.md
 """
 

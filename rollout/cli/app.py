@@ -23,10 +23,15 @@ VERBS: dict[str, dict[str, str]] = {
     "Look": {
         "status": "Where every flag stands, or one with its stages.",
         "explain": "Why somebody has a flag or not.",
+        "simulate": "The timetable that a rollout follows from now on.",
         "audit": "Who changed what, when and why; newest first.",
     },
     "Change": {
         "set": "Give a flag to a share of its audience, and hold there.",
+        "advance": "Go to the next stage of the plan, now.",
+        "halt": "Stop a rollout where it is; those who have the flag keep it.",
+        "resume": "Let a halted rollout move again.",
+        "rollback": "Go back to the stage before, and hold there.",
         "kill": "Take a flag from everyone, now.",
         "revive": "Lift a kill; the rollout stays halted.",
     },
@@ -34,6 +39,7 @@ VERBS: dict[str, dict[str, str]] = {
         "validate": "Check a flags file, without a service.",
         "plan": "What applying a flags file would do.",
         "apply": "Bring a flags file in force.",
+        "pull": "Write into a flags file where its rollouts stand.",
         "schema": "Print the JSON Schema of flags files, for editors.",
     },
     "Run": {
@@ -44,19 +50,28 @@ VERBS: dict[str, dict[str, str]] = {
 
 ALL_VERBS = [verb for section in VERBS.values() for verb in section]
 
-# Other products' words, and what to say instead: the first that exists.
+# Other products' words, and what to say instead.
 OTHER_WORDS = {
-    "promote": ("advance", "set"),
-    "pause": ("halt",),
-    "abort": ("rollback", "kill"),
-    "undo": ("rollback", "set"),
-    "disable": ("kill",),
-    "enable": ("revive",),
-    "toggle": ("set",),
-    "off": ("kill",),
-    "on": ("set",),
-    "list": ("status",),
-    "get": ("status",),
+    "promote": "advance",
+    "approve": "advance",
+    "pause": "halt",
+    "stop": "halt",
+    "unpause": "resume",
+    "continue": "resume",
+    "abort": "rollback",
+    "undo": "rollback",
+    "revert": "rollback",
+    "disable": "kill",
+    "off": "kill",
+    "enable": "revive",
+    "toggle": "set",
+    "on": "set",
+    "list": "status",
+    "get": "status",
+    "watch": "status",
+    "history": "audit",
+    "diff": "plan",
+    "lint": "validate",
 }
 
 
@@ -83,7 +98,8 @@ class App(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args[0].startswith("-") and args[0] not in ALL_VERBS:
             raise InvalidInput(*_no_command(args[0]))
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, [*_before_the_verb(ctx, command), *rest]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, verbs in VERBS.items():
@@ -95,22 +111,33 @@ class App(click.Group):
             formatter.write_dl([(str(code.value), meaning) for code, meaning in MEANING.items()])
 
 
+def _before_the_verb(ctx: click.Context, command: click.Command | None) -> list[str]:
+    """Options that were written before the verb, as if behind it: what is written again there counts more. A verb that
+    does not reach the service has no use for them."""
+    known = {parameter.name for parameter in command.params} if command else set()
+    given = {name: value for name, value in ctx.params.items() if value is not None and name in known}
+    return [f"--{name}={value}" for name, value in given.items()]
+
+
 def _no_command(word: str) -> tuple[str, str]:
     from difflib import get_close_matches  # noqa: PLC0415  # only for whoever mistypes
 
-    known = [verb for verb in OTHER_WORDS.get(word.lower(), ()) if verb in ALL_VERBS]
-    meant = known or get_close_matches(word, ALL_VERBS)
+    ours = OTHER_WORDS.get(word.lower())
+    meant = [ours] if ours else get_close_matches(word, ALL_VERBS)
     said = f"no command {word!r}"
     return f"{said}; did you mean `rollout {meant[0]}`?" if meant else said, "`rollout --help` lists the commands"
 
 
 @click.group("rollout", cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--url", metavar="URL", help="For all commands that reach the service: where it is.")
+@click.option("--namespace", metavar="NAMESPACE", help="The prefix of all keys in the store.")
+@click.option("--timeout", metavar="SECONDS", help="How long to wait for an answer.")
 @click.version_option(__version__, message="%(prog)s %(version)s")
-def app() -> None:
+def app(**_before_the_verb: str | None) -> None:
     """Staged rollouts and feature flags that stop in time.
 
-    In an incident: `rollout kill FLAG` takes a flag from everyone, `rollout status` shows where everything stands,
-    `rollout revive FLAG` lifts the kill. Every command explains itself: `rollout kill --help`.
+    In an incident: `rollout kill FLAG` takes a flag from everyone, `rollout halt --all` stops every rollout where it
+    is, `rollout status` shows where everything stands. Every command explains itself: `rollout kill --help`.
     """
 
 

@@ -6,8 +6,10 @@ about less exposure.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rollout.cli.exits import Declined
@@ -15,8 +17,9 @@ from rollout.cli.identity import actor
 from rollout.cli.options import Intent
 from rollout.cli.spread import Spread, wait_for_servers
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
-from rollout.cli.words import BY_RULES, Document, move_words, raised, standing
-from rollout.core.errors import InvalidInput, RolloutError
+from rollout.cli.times import now_of
+from rollout.cli.words import BY_RULES, Document, coming_words, move_words, raised, standing
+from rollout.core.errors import InvalidInput, RevisionConflict, RolloutError
 from rollout.service.operations import Request
 
 if TYPE_CHECKING:
@@ -25,19 +28,53 @@ if TYPE_CHECKING:
 Act: TypeAlias = Callable[[Request], dict[str, Any]]
 """One operation of the desk: with a dry run it only says what it would do."""
 
+ATTEMPTS = 5
+"""How often a stop looks again. Stopping is right whatever the flag was changed to meanwhile."""
 
-def change_flag(desk: Desk, flag: str, act: Act, intent: Intent, with_it: str | None = None) -> None:
-    """Makes a change of one flag and tells it. `with_it` says what happens to the flags that require this one."""
+PATIENCE = 1.0  # seconds until the server that is asked has followed the change
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change that was made, and when it was sent (of `time.monotonic`)."""
+
+    answer: dict[str, Any]
+    began: float
+
+
+def change_flag(
+    desk: Desk, flag: str, act: Act, intent: Intent, with_it: str | None = None, *, says_next: bool = False
+) -> None:
+    """Makes a change of one flag and tells it. `with_it` says what happens to the flags that require this one;
+    `says_next`: also tells what the rollout does next."""
+    _tell(desk, flag, make(act, intent), intent, with_it=with_it, says_next=says_next)
+
+
+def stop_flag(desk: Desk, flag: str, act: Act, intent: Intent, with_it: str | None = None) -> None:
+    """The same for a change that only ever takes away or holds: nobody who changes the flag at that moment is in its
+    way."""
+    _tell(desk, flag, stop(act, intent), intent, with_it=with_it, says_next=False)
+
+
+def stop(act: Act, intent: Intent) -> Done:
+    """Looks again where other changes are refused."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(RevisionConflict):
+            return make(act, intent)
+    return make(act, intent)
+
+
+def make(act: Act, intent: Intent) -> Done:
+    """Looks, asks if need be, and does it. A dry run only looks."""
     request = Request(actor(), intent.reason, dry_run=True)
     preview = act(request)
     if intent.dry_run:
-        _tell(desk, flag, preview, intent, with_it)
-        return
+        return Done(preview, time.monotonic())
     if preview["raises"]:
-        gaining = [move_words(move) for move in preview["moves"]] or [BY_RULES]
-        make_sure(f"{flag}: more people get it", gaining, intent)
-    answer = act(replace(request, dry_run=False, seen_revision=preview["revision"]))
-    _tell(desk, flag, answer, intent, with_it)
+        gaining = [move_words(move) for move in raised(preview["moves"])] or [BY_RULES]
+        make_sure(f"{preview['flag']}: more people get it", gaining, intent)
+    began = time.monotonic()
+    return Done(act(replace(request, dry_run=False, seen_revision=preview["revision"])), began)
 
 
 def make_sure(what: str, details: Sequence[str], intent: Intent) -> None:
@@ -55,26 +92,57 @@ def make_sure(what: str, details: Sequence[str], intent: Intent) -> None:
         raise Declined("not confirmed; nothing was changed")
 
 
-def spread_of(desk: Desk, answer: Document, intent: Intent) -> Spread | None:
-    return wait_for_servers(desk, answer["revision"]) if intent.wait and answer["changed"] else None
+def spread_of(desk: Desk, done: Done, intent: Intent) -> Spread | None:
+    if not intent.wait or not done.answer["changed"]:
+        return None
+    return wait_for_servers(desk, done.answer["revision"], done.began)
 
 
-def _tell(desk: Desk, flag: str, answer: Document, intent: Intent, with_it: str | None) -> None:
+def _tell(desk: Desk, flag: str, done: Done, intent: Intent, *, with_it: str | None, says_next: bool) -> None:
+    answer = done.answer
     others = _required_by(desk, flag) if with_it else []
     if intent.as_json:
-        stdout().json(with_spread(answer, spread_of(desk, answer, intent)) | {"required_by": others})
+        stdout().json(with_spread(answer, spread_of(desk, done, intent)) | {"required_by": others})
         return
     terminal = stdout()
-    terminal.line(*_headline(answer))
-    for move in answer["moves"]:
-        terminal.line("  ", Styled(move_words(move), "yellow" if raised([move]) else "bold"))
+    tell_answer(terminal, answer)
     if others:
         terminal.line(f"  {with_it}: {', '.join(others)}")
     if answer["changed"]:
         terminal.flush()  # whoever stops something wants to know at once
-        tell_spread(terminal, answer["revision"], spread_of(desk, answer, intent))
+        tell_spread(terminal, answer["revision"], spread_of(desk, done, intent))
+    if says_next and answer["changed"]:
+        _tell_next(terminal, desk, flag, answer["revision"])
+    tell_undo(terminal, answer)
+
+
+def tell_answer(terminal: Terminal, answer: Document) -> None:
+    """Where the flag stands, and who gained or lost."""
+    terminal.line(*_headline(answer))
+    for move in answer["moves"]:
+        terminal.line("  ", Styled(move_words(move), "yellow" if raised([move]) else "bold"))
+
+
+def tell_undo(terminal: Terminal, answer: Document) -> None:
     if answer["changed"] and answer["undo"]:
         terminal.line("undo: ", Styled(answer["undo"], "bold"))
+
+
+def _tell_next(terminal: Terminal, desk: Desk, flag: str, revision: int) -> None:
+    with suppress(RolloutError):  # the change is made, whether or not this can be known
+        status = _flag_status(desk, flag, revision)
+        coming = status["coming"]
+        terminal.line("next: ", coming_words(coming, now_of(status)) if coming else "nothing, its plan is done")
+
+
+def _flag_status(desk: Desk, flag: str, revision: int) -> Document:
+    """Once the server that is asked has followed that far, or at last as it knows it."""
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        status = desk.flag_status(flag)
+        if status["state_revision"] >= revision or time.monotonic() > give_up:
+            return status
+        time.sleep(0.02)
 
 
 def _required_by(desk: Desk, flag: str) -> list[str]:
@@ -89,8 +157,7 @@ def tell_spread(terminal: Terminal, revision: int, spread: Spread | None) -> Non
 
 
 def with_spread(answer: Document, spread: Spread | None) -> dict[str, Any]:
-    servers = {"have": spread.have, "of": spread.of, "seconds": round(spread.seconds, 2)} if spread else None
-    return {"schema_version": 1, **answer, "servers": servers}
+    return {"schema_version": 1, **answer, "servers": spread.document() if spread else None}
 
 
 def _headline(answer: Document) -> list[str | Styled]:

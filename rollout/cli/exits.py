@@ -38,12 +38,13 @@ MEANING: dict[Exit, str] = {
     Exit.DONE: "done",
     Exit.FAILED: "failed: the service or its store cannot be reached, or something unexpected",
     Exit.USAGE: "wrong usage, no such flag, or an invalid file; nothing was changed",
-    Exit.DIFFERENCE: "there is a difference (`plan --exit-code`), or the flag is off (`explain --test`)",
+    Exit.DIFFERENCE: "there is a difference (`plan --exit-code`), the file lags (`pull --check`), "
+    "or the flag is off (`explain --test`)",
     Exit.NOT_ALLOWED: "not allowed to do this",
     Exit.CONFLICT: "conflict: the state moved since it was looked at; nothing was changed",
-    Exit.TIMED_OUT: "timed out; whether it was done is not known",
+    Exit.TIMED_OUT: "timed out: whether it was done is not known; or `status --wait-for` did not see it in time",
     Exit.REFUSED: "refused by a rule: locked, a guard that fails, beyond the plan",
-    Exit.CANNOT_COME: "the awaited state cannot come any more",
+    Exit.CANNOT_COME: "the awaited state cannot come any more (`status --wait-for`)",
 }
 
 
@@ -54,9 +55,15 @@ class Unreachable(RolloutError):
 
 
 class TimedOut(RolloutError):
-    """No answer in time; what was asked for may still have been done."""
+    """No answer in time, and what was asked for may still have been done; or what was waited for did not come."""
 
     code = "timed_out"
+
+
+class CannotCome(RolloutError):
+    """What was waited for will not be, as things stand."""
+
+    code = "cannot_come"
 
 
 class Declined(RolloutError):
@@ -74,6 +81,7 @@ _EXIT_OF: dict[type[RolloutError], Exit] = {
     RefusedByRule: Exit.REFUSED,
     StoreUnavailable: Exit.FAILED,
     TimedOut: Exit.TIMED_OUT,
+    CannotCome: Exit.CANNOT_COME,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -11,10 +11,14 @@ from typing import Any, TypeAlias
 import click
 
 from rollout.cli.gateway import Address
+from rollout.core.durations import parse_duration
+from rollout.core.errors import InvalidInput
 
 Body: TypeAlias = Callable[..., None]
 
-LONGEST = 3600.0  # seconds
+DEFAULT_TIMEOUT = 10.0  # seconds
+LONGEST = 3600.0  # seconds that any single answer is waited for
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_FILE = "flags.yaml"
 
@@ -57,17 +61,16 @@ def reaching(command: Body) -> Body:
     )
     @click.option(
         "--timeout",
-        type=float,
         callback=_seconds,
         metavar="SECONDS",
-        default=10,
+        default=f"{DEFAULT_TIMEOUT:g}",
         show_default=True,
-        help="How long to wait for an answer.",
+        help="How long to wait for an answer; also with a unit, as in 2m.",
     )
     @as_json
     @wraps(command)
     def with_address(*args: Any, url: str, namespace: str, timeout: float, **rest: Any) -> None:
-        command(*args, address=Address(url, namespace, timeout), **rest)
+        command(*args, address=Address(url, namespace, min(timeout, LONGEST)), **rest)
 
     return with_address
 
@@ -89,7 +92,13 @@ def changing(command: Body) -> Body:
     return with_intent
 
 
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
-    if not (math.isfinite(value) and 0 < value <= LONGEST):
-        raise click.BadParameter(f"{value:g} is not between 0 and {LONGEST:g} seconds")
-    return value
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    return read_seconds(value)
+
+
+def read_seconds(text: str) -> float:
+    """Of "10", "1.5" or "2h". Raises InvalidInput."""
+    seconds = float(text) if _NUMBER.fullmatch(text) else parse_duration(text).total_seconds()
+    if seconds <= 0:
+        raise InvalidInput(f"{text} is no time to wait at all", "write 10, or with a unit 2m")
+    return seconds

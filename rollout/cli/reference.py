@@ -20,8 +20,9 @@ _OPENING = """\
 <!-- Written by `python -m rollout.cli.reference > docs/cli.md`; a test compares. Edit the commands, not this. -->
 
 `rollout` reaches the service at `--url` or `ROLLOUT_URL`, by default `http://127.0.0.1:8080`. A `redis://`, `rediss://`
-or `unix://` URL goes straight to the store: the kill switch works when the web tier is what is broken. `FILE` is
-`flags.yaml`, or what `ROLLOUT_FILE` says, where it is not given.
+or `unix://` URL goes straight to the store: the kill switch works when the web tier is what is broken. `--url`,
+`--namespace` and `--timeout` may also stand before the verb. `FILE` is `flags.yaml`, or what `ROLLOUT_FILE` says, where
+it is not given.
 
 A terminal gets aligned tables and colour (not with `NO_COLOR`, nor where `TERM` is `dumb`), a pipe tab-separated values
 with a header line, and `--json` one document with `"schema_version": 1`, to which fields are only ever added. Errors
@@ -29,7 +30,10 @@ and warnings go to stderr, as `error:` and `hint:`; with `--json` an error is on
 
 Changes say first who gains and ask before they give anybody anything; where nobody can be asked they need `--yes`.
 Taking something away never asks. Every change sends the revision that it saw, and is refused when the state moved
-since. Afterwards it says how many servers have it, and the command that undoes it.
+since; `kill` and `halt` look again instead. Afterwards it says how many servers have it, or which do not, and the
+command that undoes it. A server counts when it was heard within the last 10 s; others are named as unconfirmed.
+
+Times are told in the reader's own zone, which is named; columns of tab-separated values and JSON have them in UTC.
 """
 
 
@@ -128,15 +132,12 @@ _SHARED: dict[str, click.Command] = {
 
 
 def _other_words() -> Iterator[str]:
-    known = [verb for verbs in VERBS.values() for verb in verbs]
     yield "## Words of other products"
     yield ""
     yield "They are not accepted; the error says what to write instead."
     yield ""
-    for word, meant in OTHER_WORDS.items():
-        ours = next((verb for verb in meant if verb in known), None)
-        if ours:
-            yield f"- `{word}`: `rollout {ours}`"
+    for word, ours in OTHER_WORDS.items():
+        yield f"- `{word}`: `rollout {ours}`"
 
 
 if __name__ == "__main__":

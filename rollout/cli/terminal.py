@@ -79,6 +79,14 @@ class Terminal:
         """Printable ASCII alone, so that it is safe on every terminal and in every encoding."""
         self._write(json.dumps(document, indent=2).replace("\x7f", "\\u007f") + "\n")
 
+    def raw(self, text: str) -> None:
+        """What a Terminal has rendered already, or is safe by its kind."""
+        self._write(text)
+
+    def json_line(self, document: Mapping[str, Any]) -> None:
+        """One of many documents, each on its line."""
+        self._write(json.dumps(document).replace("\x7f", "\\u007f") + "\n")
+
     def table(self, header: Sequence[str], rows: Sequence[Sequence[Cell]], dispensable: Sequence[str] = ()) -> None:
         """Cells without anything to say are "-" on a terminal and empty in a pipe. On a narrow terminal `dispensable`
         columns are left out, in this order, as far as is needed."""
@@ -95,8 +103,9 @@ class Terminal:
         """One line of tab-separated values."""
         self._write("\t".join(self._encodable(safe(text_of(cell))) for cell in cells) + "\n")
 
-    def aligned(self, rows: Sequence[Sequence[Cell]]) -> None:
-        widths = _fitting(_widths(rows))
+    def aligned(self, rows: Sequence[Sequence[Cell]], *, whole: bool = False) -> None:
+        """`whole`: no text is cut, whatever the terminal then makes of lines that are too long."""
+        widths = _widths(rows) if whole else _fitting(_widths(rows))
         for row in rows:
             self.line(*(part for cell, width in zip(row, widths, strict=True) for part in _padded(cell, width)))
 

@@ -5,10 +5,12 @@ Pure functions over documents; what is styled is styled here, what is written is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 from rollout.cli.terminal import Styled
+from rollout.cli.times import coming_in, day_words, instant_words
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -20,6 +22,9 @@ _STATES = {
     "done": ("✓", "green"),
     "disabled": ("○", "dim"),
 }
+DUE, BAKING = "due", "baking"
+"""Why a stage comes when it does: what is the rule and need not be said."""
+
 BY_RULES = "those whom its rules serve"
 
 
@@ -77,9 +82,15 @@ def stop_words(stop: Document) -> str:
     return f"{said}: {stop['reason']}" if stop.get("reason") else said
 
 
-def instant_words(text: str) -> str:
-    """An instant of a document, to the second: "2026-03-01 12:03:04 UTC"."""
-    return f"{text[:10]} {text[11:19]} UTC"
+def coming_words(coming: Document, now: datetime) -> str:
+    """ "5% in 3d 4h, Mon 30 Nov 09:00 IST"; "5%: halted by anna"; "5% now"."""
+    stage, at, why = coming["stage"], coming["at"], coming["why"]
+    if at is None:
+        return f"{stage}: {why}"
+    if why == DUE:
+        return f"{stage} now"
+    said = f"{stage} {coming_in(at, now)}, {day_words(at, now)}"
+    return said if why == BAKING else f"{said}: {why}"
 
 
 def file_words(line: Document) -> str:

@@ -52,9 +52,13 @@ def _wrong_type(request: Request) -> str:
 
 
 def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, also where its length is not said in advance. Raises TooLarge without reading on."""
-    if (request.content_length or 0) <= limit:
+    """The whole body, also where its length is not said in advance. Raises TooLarge without reading on, and InvalidInput
+    where less came than was announced: a `dry_run` that got lost on the way must not become the real thing."""
+    announced = request.content_length or 0
+    if announced <= limit:
         body = _read_up_to(limit + 1, request.stream)
+        if len(body) < announced or (not body and "Transfer-Encoding" in request.headers):
+            raise InvalidInput("the body ended before it was whole", "send it again")
         if len(body) <= limit:
             return body
     raise TooLarge(f"the body is larger than {limit // 1024} KiB", _smaller(limit))

@@ -4,6 +4,7 @@ that answers over real HTTP, and ways to run a command: inside this process, as 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -25,6 +26,7 @@ from werkzeug.serving import make_server
 
 from rollout.cli.app import app
 from rollout.cli.gateway import Address
+from rollout.core.audit import Actor
 from rollout.core.definitions import FlagFile
 from rollout.service.desk import Desk, StoreDesk
 from rollout.service.follower import Follower
@@ -137,11 +139,11 @@ def entries(cli: Cli, *words: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def service(store: FlagStore) -> Iterator[str]:
+def service(store: FlagStore, port: int = 0) -> Iterator[str]:
     """The real web application over real HTTP, following `store` as a worker does. Gives its URL."""
     follower = Follower(store)
     desk = StoreDesk(store, read, lambda: follower.current)
-    server = make_server("127.0.0.1", 0, create_app(Parts(follower, desk, Counters(), lambda: None)), threaded=True)
+    server = make_server("127.0.0.1", port, create_app(Parts(follower, desk, Counters(), lambda: None)), threaded=True)
     stop = threading.Event()
     follower.follow(timedelta(0))
     threads = [threading.Thread(target=follower.run, args=[stop]), threading.Thread(target=server.serve_forever)]
@@ -217,7 +219,7 @@ def hangs_up(handler: BaseHTTPRequestHandler) -> None:
 
 
 class ChangedMeanwhile(StoreDesk):
-    """Somebody else sets the flag just after we looked, `times` times."""
+    """Somebody else changes the flag just after we looked, `times` times."""
 
     times = 1
 
@@ -236,6 +238,35 @@ class ChangedMeanwhile(StoreDesk):
         answer = super().kill(flag, request)
         self._somebody_else(flag, request)
         return answer
+
+    def halt(self, flag: str, request: Request) -> dict[str, Any]:
+        answer = super().halt(flag, request)
+        if request.dry_run and self.times:
+            self.times -= 1
+            super().advance(flag, Request(request.actor, "somebody else"))
+        return answer
+
+    def plan(self, files: Mapping[str, str], *, prune: bool = False) -> dict[str, Any]:
+        answer = super().plan(files, prune=prune)
+        super().kill("payments", Request(Actor("somebody"), "somebody else"))
+        return answer
+
+
+class Screen(io.TextIOWrapper):
+    """A terminal in memory."""
+
+    def __init__(self, encoding: str = "utf-8") -> None:
+        super().__init__(io.BytesIO(), encoding=encoding, newline="\n")
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def shown(self) -> str:
+        self.flush()
+        buffer = self.buffer
+        assert isinstance(buffer, io.BytesIO)
+        return buffer.getvalue().decode(self.encoding)
 
 
 def run(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Result:

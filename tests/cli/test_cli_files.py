@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from clikit import EMPLOYEES, FLAGS, Cli, entries
+from clikit import EMPLOYEES, FLAGS, ChangedMeanwhile, Cli, entries, read
 
 BROKEN = FLAGS.replace("{ country: IN, app", "{ contry: IN, app").replace("owner: payments@example.com", "ownr: x")
 EXPIRED = FLAGS.replace("    description: Send money\n", "    description: Send money\n    expires: 2020-01-01\n")
@@ -168,6 +168,13 @@ def test_applying_on_the_condition_of_a_revision_is_refused_when_something_moved
     other = cli.write(FLAGS.replace("Send money", "Send some money"))
     cli("apply", other, "--revision", "1", code=5)
     cli("apply", other, "--revision", "2")
+
+
+def test_applying_is_refused_when_something_moved_since_it_was_planned(cli: Cli) -> None:
+    cli.desk_of = lambda store: ChangedMeanwhile.straight(store, read)
+    result = cli("apply", cli.write(FLAGS.replace("Send money", "Send some money")), code=5)
+    assert "look at it again" in result.err
+    assert [entry["action"] for entry in entries(cli)] == ["kill", "apply"]
 
 
 def test_applying_as_json_says_what_was_changed(empty_cli: Cli) -> None:

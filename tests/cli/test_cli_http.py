@@ -26,7 +26,7 @@ from rollout.core.errors import (
     StoreUnavailable,
     UnknownFlag,
 )
-from rollout.service.desk import StoreDesk
+from rollout.service.desk import Document, StoreDesk
 from rollout.service.operations import Request
 from rollout.stores.memory import MemoryFlagStore
 
@@ -56,18 +56,34 @@ def test_every_method_answers_as_the_desk_itself_does(store: MemoryFlagStore, ur
     over_http.set("payments", "1%", Request(ANNA, "go"))
     over_http.kill("payments", Request(ANNA, "stop"))
     over_http.revive("payments", Request(ANNA, "go on"))
-    wait_until_followed(over_http, revision=4)
+    over_http.resume("payments", Request(ANNA, "go on"))
+    over_http.advance("payments", Request(ANNA, "go on"), to="100%")
+    over_http.rollback("payments", Request(ANNA, "back"), to="1%")
+    over_http.rollback("payments", Request(ANNA, "back"))
+    over_http.halt("payments", Request(ANNA, "halted already"))
+    wait_until_followed(over_http, revision=8)
+    assert [entry["action"] for entry in straight.audit(limit=4)["entries"]] == [
+        "rollback",
+        "rollback",
+        "advance",
+        "resume",
+    ]
     assert over_http.status()["flags"] == straight.status()["flags"]
-    assert over_http.flag_status("payments") == straight.flag_status("payments")
+    assert without_time(over_http.flag_status("payments")) == without_time(straight.flag_status("payments"))
+    assert over_http.simulate("payments", {"1%": "breached"})["events"][-1]["stage"] is None
     context = {"user_id": "ü 1&x", "country": "IN"}
     assert over_http.explain("payments", context) == straight.explain("payments", context)
     assert over_http.audit(limit=2) == straight.audit(limit=2)
     assert over_http.audit(flag="payments", before=3) == straight.audit(flag="payments", before=3)
     assert over_http.plan(FILES)["flags"] == []
     other = FILES | {"flags.yaml": FLAGS.replace("Send", "Pay")}
-    assert over_http.apply(other, Request(ANNA, "words"), prune=True)["revision"] == 5
+    assert over_http.apply(other, Request(ANNA, "words"), prune=True)["revision"] == 9
     entry = straight.audit()["entries"][0]
     assert (entry["actor"]["id"], entry["reason"], entry["origin"]["tool"]) == ("anna", "words", "rollout cli/0.1.0")
+
+
+def without_time(status: Document) -> Document:
+    return {name: value for name, value in status.items() if name != "at"}
 
 
 def wait_until_followed(desk: HttpDesk, revision: int) -> None:
@@ -81,6 +97,10 @@ def wait_until_followed(desk: HttpDesk, revision: int) -> None:
     ("ask", "error"),
     [
         (lambda desk: desk.kill("nope", Request(ANNA)), UnknownFlag),
+        (lambda desk: desk.simulate("nope", {}), UnknownFlag),
+        (lambda desk: desk.simulate("payments", {"1%": "bad"}), InvalidInput),
+        (lambda desk: desk.advance("payments", Request(ANNA), to="2%"), InvalidInput),
+        (lambda desk: desk.resume("payments", Request(ANNA)), RefusedByRule),
         (lambda desk: desk.flag_status("no/pe?x"), RolloutError),
         (lambda desk: desk.set("payments", "5", Request(ANNA)), InvalidInput),
         (lambda desk: desk.set("merchant-payments", "1%", Request(ANNA)), RefusedByRule),

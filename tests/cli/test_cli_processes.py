@@ -44,6 +44,23 @@ def test_the_same_story_straight_on_the_store(env: Env) -> None:
     assert [row[3] for row in run("audit", env=env).rows[1:]] == ["revive", "kill", "set", "apply"]
 
 
+def test_a_rollout_is_moved_straight_on_the_store(env: Env, tmp_path: Path) -> None:
+    file = str(tmp_path / "flags.yaml")
+    assert run("advance", "payments", env=env).code == 2
+    assert "next: 1% in 7d" in run("advance", "payments", "-y", env=env).out
+    assert "payments is halted" in run("halt", "--all", env=env).out
+    assert run("status", "payments", "--wait-for", "halted", "--timeout", "5s", env=env).code == 0
+    assert run("status", "payments", "--wait-for", "done", "--timeout", "0.1", env=env).code == 6
+    assert "payments is rolling" in run("resume", "payments", env=env).out
+    assert run("simulate", "payments", env=env).rows[-1][1:] == ["", "done"]
+    assert run("set", "payments", "2%", "-y", env=env).code == 0
+    assert run("pull", file, "--check", env=env).code == 3
+    assert run("pull", file, env=env).code == 0
+    assert run("pull", file, "--check", env=env).code == 0
+    assert "nobody gains or loses" in run("plan", file, env=env).out
+    assert "payments is halted, at nobody" in run("rollback", "payments", "--to", "0%", env=env).out
+
+
 def test_a_terminal_asks_before_more_people_get_something(env: Env) -> None:
     code, shown = at_terminal("set", "payments", "1%", typed="n\n", env=env)
     assert code == 1
@@ -77,8 +94,9 @@ def test_a_terminal_shows_a_flag_and_the_audit_for_people(env: Env) -> None:
     run("set", "payments", "1%", "--yes", "-m", "one is enough", env=env)
     _, flag = at_terminal("status", "payments", env={**env, "NO_COLOR": "1"})
     assert "state        ‖ halted\n" in flag
-    assert "stage        ✓ employees  100% of employees  bakes 7d                  live\n" in flag
-    assert "stage        – 50%        50% of india       bakes 7d, needs approval  next\n" in flag
+    assert re.search(r"✓ employees  100% of employees  bakes 7d                  (just now|\d+s ago) by \w+, ", flag)
+    assert re.search(r"→ 50%        50% of india       bakes 7d, needs approval  next, halted by \w+\n", flag)
+    assert re.search(r"2  \w+ \d+ \w+ .*  set by \w+ +one is enough\n", flag)
     _, audit = at_terminal("audit", env={**env, "NO_COLOR": "1"})
     assert "set payments  by " in audit
     assert "nobody → halted, 100% of employees, 1% of india" in audit

@@ -12,11 +12,13 @@ from clikit import Cli
 def test_status_in_a_pipe_is_tab_separated_with_a_header(cli: Cli) -> None:
     cli("set", "payments", "1%", "--yes", "-m", "go")
     header, *rows = cli("status").rows
-    assert header == ["flag", "state", "stage", "live", "next", "owner", "file"]
+    assert header == ["flag", "state", "stage", "live", "next", "owner", "file", "health", "at", "why"]
     assert [row[0] for row in rows] == ["payments", "business-app", "merchant-payments"]
-    assert rows[0][1:5] == ["halted", "2/4", "1% of india, 100% of employees", "50%"]
+    assert rows[0][1:5] == ["halted", "2/4", "100% of employees, 1% of india", "50%"]
     assert rows[0][5] == "payments@example.com"
     assert rows[0][6].startswith("held back: halted by ")
+    assert rows[0][7] == "healthy"
+    assert rows[0][9].startswith("halted by ")
     assert rows[2][6] == "in sync"
 
 
@@ -47,7 +49,7 @@ def test_status_of_a_flag_shows_its_stages_and_who_stopped_it(cli: Cli) -> None:
     assert named["state"] == "halted"
     assert named["halted"].endswith(" UTC: one is enough")
     assert named["required by"] == "merchant-payments"
-    assert [row[1:] for row in facts if row[0] == "stage"] == [
+    assert [row[1:5] for row in facts if row[0] == "stage"] == [
         ["employees", "100% of employees", "bakes 7d", "live"],
         ["1%", "1% of india", "bakes 7d", "live"],
         ["50%", "50% of india", "bakes 7d, needs approval", "next"],

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 
 import pytest
-from clikit import Cli
+from clikit import Cli, Screen
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.cli.terminal import Styled, Terminal, safe
-
-
-class Screen(io.TextIOWrapper):
-    """A terminal in memory."""
-
-    def __init__(self, encoding: str = "utf-8") -> None:
-        super().__init__(io.BytesIO(), encoding=encoding, newline="\n")
-
-    def isatty(self) -> bool:
-        return True
-
-    @property
-    def shown(self) -> str:
-        self.flush()
-        buffer = self.buffer
-        assert isinstance(buffer, io.BytesIO)
-        return buffer.getvalue().decode(self.encoding)
 
 
 @pytest.fixture(autouse=True)

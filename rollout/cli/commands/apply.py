@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
-from rollout.cli.changing import make_sure, spread_of, tell_spread, with_spread
+from rollout.cli.changing import Done, make_sure, spread_of, tell_spread, with_spread
 from rollout.cli.differences import gains, tell_differences
 from rollout.cli.files import read_local, to_send
 from rollout.cli.gateway import Address, OpenDesk, desk_for
@@ -41,8 +43,9 @@ def command(
         if gains(plan):
             make_sure(f"{local.name}: more people get something", gains(plan), intent)
         seen = plan["revision"] if revision is None else revision
+        began = time.monotonic()
         answer = desk.apply(files, Request(actor(), intent.reason, seen_revision=seen), prune=prune)
-        _tell(answer, local, intent, spread_of(desk, answer, intent))
+        _tell(answer, local, intent, spread_of(desk, Done(answer, began), intent))
 
 
 def _tell(answer: Document, file: FlagFile, intent: Intent, spread: Spread | None) -> None:

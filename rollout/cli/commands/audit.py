@@ -11,7 +11,8 @@ import click
 from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.options import reaching
 from rollout.cli.terminal import Styled, Terminal, stdout
-from rollout.cli.words import Document, instant_words, progress_words
+from rollout.cli.times import instant_words
+from rollout.cli.words import Document, progress_words
 
 if TYPE_CHECKING:
     from rollout.service.desk import Desk
