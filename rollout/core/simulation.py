@@ -37,7 +37,7 @@ def timetable(
             moment = Moment(decision.until, moment.ticked + (decision.until - moment.at))
         elif decision.for_approval:
             stage = stages_done(record.flag.stages, record.progress.exposure)
-            yield Event(moment.at, record.flag.stages[stage].name, "if it is approved at once")
+            yield Event(moment.at, record.flag.stages[stage].name, _note(record, stage) + ", if it is approved at once")
             record = _approved(record, moment)
         else:
             yield Event(moment.at, None, decision.why)

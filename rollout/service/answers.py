@@ -4,6 +4,7 @@ added.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rollout.core.changes import Move, moves, served
@@ -24,11 +25,12 @@ def state_word(record: FlagRecord) -> str:
         return "killed"
     if not record.flag.enabled:
         return "disabled"
-    if record.flag.rollout is None:
+    covered = stages_done(record.flag.stages, record.progress.exposure) == len(record.flag.stages)
+    if record.flag.rollout is None and covered:
         return "on"
     if record.progress.halted:
         return "halted"
-    return "done" if stages_done(record.flag.stages, record.progress.exposure) == len(record.flag.stages) else "rolling"
+    return "done" if covered else "rolling"
 
 
 def moves_answer(before: Exposure, after: Exposure) -> list[dict[str, str]]:
@@ -47,8 +49,8 @@ def change_answer(action: str, before: FlagRecord, after: FlagRecord, request: R
         "action": action,
         "dry_run": request.dry_run,
         "request_id": request.request_id,
-        "before": {"state": state_word(before), **progress_document(before.progress)},
-        "after": {"state": state_word(after), **progress_document(after.progress)},
+        "before": _position(before),
+        "after": _position(after),
         "moves": moves_answer(had, has),
         "raises": not no_more_than(has, had) or _rules_begin(before, after),
         "undo": None if before.progress == after.progress else _undo(action, before, after),
@@ -58,6 +60,13 @@ def change_answer(action: str, before: FlagRecord, after: FlagRecord, request: R
 def _rules_begin(before: FlagRecord, after: FlagRecord) -> bool:
     """A kill is lifted from a flag whose rules let people in, whatever its rollout does."""
     return bool(before.progress.killed and not after.progress.killed and after.flag.enabled and after.flag.rules)
+
+
+def _position(record: FlagRecord) -> Answer:
+    """Where a flag stands, its audiences in the order of the plan."""
+    exposure = record.progress.exposure
+    ordered = {stage.audience: exposure[stage.audience] for stage in record.flag.stages if stage.audience in exposure}
+    return {"state": state_word(record), **progress_document(replace(record.progress, exposure=ordered))}
 
 
 _OPPOSITE = {"kill": "revive", "revive": "kill", "halt": "resume", "resume": "halt"}
@@ -116,5 +125,5 @@ def held_back(record: FlagRecord) -> list[str]:
     if progress.halted:
         return [f"halted by {progress.halted.by}"]
     if flag.rollout is None:
-        return [f"its rollout was taken out of the file; `rollout set {flag.key} 100%` lets everyone have it"]
+        return [f"no rollout raises it step by step; `rollout set {flag.key} 100%` lets everyone have it"]
     return ["locked in the file"] if flag.locked else []

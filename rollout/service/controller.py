@@ -74,6 +74,10 @@ def next_step(record: FlagRecord, state: State, moment: Moment) -> Decision:
     """What the plan says is next for a flag as it stands."""
     if not _may_move(record):
         return Hold("nothing to do")
+    named = record.flag.rollout.windows if record.flag.rollout else ()
+    undefined = [name for name in named if name not in state.definitions.windows]
+    if undefined:  # a flag that cannot be judged waits alone
+        return Hold(f"no window is called {undefined[0]}")
     return decide(record.flag, record.progress, verdict(record), moment, windows_of(record.flag, state))
 
 

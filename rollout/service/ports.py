@@ -21,7 +21,7 @@ class Stored:
     now_ms: int  # the store's own clock
     shared: bytes | None  # the document that belongs to no single flag
     flags: Mapping[str, bytes]  # flag key -> document
-    ticked_ms: int = 0  # how long servers have been ticking in all, on the store's clock
+    ticked_ms: int = 0  # how long servers have been ticking in all, on the store's clock, as if one ticked now
 
 
 @dataclass(frozen=True, slots=True)

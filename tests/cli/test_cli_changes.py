@@ -19,7 +19,7 @@ def beat(store: MemoryFlagStore, server: str, worker: str, revision: int, kind: 
 def test_setting_a_share_says_the_new_state_who_gains_and_how_to_undo_it(cli: Cli) -> None:
     result = cli("set", "payments", "1%", "--yes", "-m", "the fix is out")
     assert result.out.splitlines() == [
-        "payments is halted, at 1% of india, 100% of employees",
+        "payments is halted, at 100% of employees, 1% of india",
         "  india: 0% → 1%",
         "  employees: 0% → 100%",
         "revision 2: the store has it; no server is running",
@@ -120,7 +120,7 @@ def test_reviving_asks_since_people_get_it_back(cli: Cli) -> None:
     refused = cli("revive", "payments", code=2)
     assert "india: 0% → 1%" in refused.err
     result = cli("revive", "payments", "--yes")
-    assert "payments is halted, at 1% of india, 100% of employees" in result.out
+    assert "payments is halted, at 100% of employees, 1% of india" in result.out
     assert "undo: rollout kill payments" in result.out
 
 

@@ -165,7 +165,7 @@ def test_a_simulation_prints_when_each_stage_begins(cli: Cli) -> None:
     assert [row[1:] for row in rows] == [
         ["employees", "100% of employees"],
         ["1%", "1% of india"],
-        ["50%", "if it is approved at once"],
+        ["50%", "50% of india, if it is approved at once"],
         ["100%", "100% of india"],
         ["", "done"],
     ]

@@ -46,7 +46,7 @@ documents = st.recursive(
 )
 
 
-@promise(200)
+@promise(40)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=4), documents, max_size=4))
 def test_a_line_reads_back_and_does_not_depend_on_the_order_of_keys(document: dict[str, Any]) -> None:
     line = canonical_line(document)

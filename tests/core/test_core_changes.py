@@ -202,7 +202,7 @@ def test_a_rollback_takes_away_what_was_added_since() -> None:
     check_refused(lambda: changes.rollback(record({}), STOP), nothing, None)
 
 
-@promise(400)
+@promise(200)
 @given(some_records, seeds)
 def test_less_is_never_more_and_nothing_raises_a_locked_flag(before: FlagRecord, seed: int) -> None:
     dice = Dice(seed)
@@ -331,7 +331,7 @@ def test_a_locked_flag_is_never_raised_by_the_file() -> None:
     check_load(record({"india": "1%"}, locked=True), flag(a_plan("100%"), locked=True), {"india": "1%"})
 
 
-@promise(600)
+@promise(300)
 @given(some_records, some_flags)
 def test_loading_a_rollout_never_raises_and_never_lifts(before: FlagRecord, wanted: Flag) -> None:
     after = replace(before, flag=wanted, progress=load_flag(before, wanted))

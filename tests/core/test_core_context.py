@@ -141,7 +141,7 @@ anything = st.recursive(
 )
 
 
-@promise(200)
+@promise(100)
 @given(st.dictionaries(st.sampled_from((*ATTRIBUTES, "other")), anything), made(a_state))
 def test_whatever_is_sent_is_read_or_refused_and_what_was_read_is_answered(given: dict[str, Any], state: Any) -> None:
     try:

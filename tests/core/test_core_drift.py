@@ -44,7 +44,7 @@ STEPS: dict[Callable[..., model.Runtime], Callable[..., Progress]] = {
 }
 
 
-@promise(500)
+@promise(250)
 @given(histories)
 def test_a_flag_moves_as_the_model_says(history: list[Any]) -> None:
     state, record = model.Runtime(), None

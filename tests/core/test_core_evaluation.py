@@ -45,7 +45,7 @@ def in_a_word(answer: Answer) -> str:
     return "stage" if answer.because.startswith("stage ") else answer.because
 
 
-@promise(700)
+@promise(500)
 @given(states, a_few_contexts)
 def test_everybody_is_served_what_the_slow_reading_of_the_contract_says(state: State, contexts: Contexts) -> None:
     evaluator = compiled(state)
@@ -112,7 +112,7 @@ def test_a_cohort_stays_through_a_new_description_a_halt_a_kill_and_a_restart() 
     assert cohort(replace(record, revision=99, in_file=False)) == before
 
 
-@promise(600)
+@promise(300)
 @given(states, a_few_contexts, seeds)
 def test_raising_a_share_never_removes_a_subject(state: State, contexts: Contexts, seed: int) -> None:
     """Of that flag. Another flag may have a rule or a variant for those who have it."""
@@ -128,7 +128,7 @@ def test_raising_a_share_never_removes_a_subject(state: State, contexts: Context
             assert after.flags[key](context).on
 
 
-@promise(300)
+@promise(150)
 @given(states, a_few_contexts, seeds)
 def test_what_says_nothing_about_who_changes_nobody(state: State, contexts: Contexts, seed: int) -> None:
     dice, before = Dice(seed), compiled(state)
@@ -158,7 +158,7 @@ def check_same(one: Evaluator, other: Evaluator, contexts: Contexts) -> None:
             assert told(one.flags[key](context)) == told(other.flags[key](context)), key
 
 
-@promise(400)
+@promise(200)
 @given(states, a_few_contexts, st.lists(seeds, min_size=1, max_size=4))
 def test_compiling_what_changed_equals_compiling_everything(state: State, contexts: Contexts, edits: list[int]) -> None:
     """Flags change, come and go, also those that others require; unchanged flags keep the very object of before."""

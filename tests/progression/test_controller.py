@@ -49,6 +49,17 @@ def test_time_without_a_ticking_server_bakes_nothing() -> None:
     assert world.live()["india"] == "1%"
 
 
+def test_a_bake_that_begins_between_two_ticks_counts_nothing_before_it() -> None:
+    world = world_with(stage("1%", MINUTE), stage("5%", MINUTE), stage("100%"))
+    world.wait(timedelta(seconds=30))
+    world.sleep(timedelta(seconds=50))
+    world.operations.advance("payments", world.request("straight on the store, between two ticks"))
+    world.wait(timedelta(seconds=50), step=timedelta(seconds=10))
+    assert world.live() == {"india": "5%"}
+    world.wait(timedelta(seconds=20), step=timedelta(seconds=10))
+    assert world.live() == {"india": "100%"}
+
+
 def test_a_gap_of_a_minute_counts_as_ticking() -> None:
     world = world_with(stage("employees", HOUR), stage("1%"))
     world.wait(MINUTE)

@@ -260,7 +260,8 @@ def test_a_follower_never_steps_back() -> None:
         )
     hindered.follower._compare_at = 0
     assert not hindered.follow()
-    assert hindered.follower.trouble == "the store is behind: it is at revision 1, this server at 3"
+    assert hindered.follower.trouble
+    assert "it is at revision 1, this server at 3" in hindered.follower.trouble
     assert hindered.follower.current is before
     assert not hindered.follow()
     with pytest.raises(StoreUnavailable, match="the store is behind"):
