@@ -1,14 +1,12 @@
-"""Problems of a file as people and tools want to see them: for a terminal with the line and a caret under it, as JSON,
-and as annotations that GitHub shows beside the change. Pure functions; nothing that a file holds reaches a terminal as
-a control sequence.
+"""Problems of a file as people and tools want to see them: for a terminal with the line and a caret under it, and as
+annotations that GitHub shows beside the change. Pure functions; nothing that a file holds reaches a terminal as a
+control sequence.
 """
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import asdict
 
 from rollout.core.errors import Problem
 
@@ -26,10 +24,6 @@ def as_text(problems: Iterable[Problem]) -> str:
           ^
     """
     return "\n".join(_with_line(problem) for problem in problems)
-
-
-def as_json(problems: Iterable[Problem]) -> str:
-    return json.dumps({"schema_version": 1, "problems": [asdict(problem) for problem in problems]}, ensure_ascii=False)
 
 
 def as_github(problems: Iterable[Problem]) -> str:

@@ -16,7 +16,7 @@ from rollout.core.flags import Split
 from rollout.core.segments import EVERYONE
 from rollout.yaml_files.nodes import parse
 from rollout.yaml_files.notes import Notes
-from rollout.yaml_files.problems import as_github, as_json, as_text
+from rollout.yaml_files.problems import as_github, as_text
 from rollout.yaml_files.reader import read_text
 from rollout.yaml_files.schema import schema
 from rollout.yaml_files.source import Source
@@ -54,7 +54,7 @@ def read_anything(content: str | bytes) -> None:
             assert problem.line >= 1
             assert problem.column >= 1
             assert "\n" not in str(problem)
-        for told in (as_text, as_json, as_github):
+        for told in (as_text, as_github):
             assert told(invalid.problems)
     else:
         check_whole(file.definitions)

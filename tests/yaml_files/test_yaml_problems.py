@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from rollout.core.errors import Problem
-from rollout.yaml_files.problems import as_github, as_json, as_text
+from rollout.yaml_files.problems import as_github, as_text
 
 
 def problem(source: str, column: int, message: str = "no", hint: str | None = None) -> Problem:
@@ -40,19 +38,6 @@ def test_a_long_line_is_shown_around_the_place() -> None:
 def test_a_problem_without_its_line_is_told_on_one() -> None:
     assert as_text([problem("", 1, "gone", "put it back")]) == "flags.yaml:8:1: error: gone; put it back"
     assert "\n" not in as_text([problem("short", 2_000)])
-
-
-def test_json_has_every_field() -> None:
-    (told,) = json.loads(as_json([problem("a: ü", 4, "no", "yes")]))["problems"]
-    assert told == {
-        "file": "flags.yaml",
-        "line": 8,
-        "column": 4,
-        "message": "no",
-        "hint": "yes",
-        "source": "a: ü",
-        "severity": "error",
-    }
 
 
 def test_annotations_escape_what_github_would_read_as_its_own() -> None:
