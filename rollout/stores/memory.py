@@ -59,9 +59,9 @@ class MemoryFlagStore:
         with self._changed:
             wanted = self._flags if keys is None else [key for key in keys if key in self._flags]
             flags = {key: self._flags[key] for key in wanted}
-            return Stored(
-                self._revision, self._written_at_ms, self._clock(), self._shared, flags, ticked_ms=self._ticked_ms
-            )
+            now = self._clock()
+            ticked_ms = self._ticked_ms + self._gap_until(now)
+            return Stored(self._revision, self._written_at_ms, now, self._shared, flags, ticked_ms)
 
     def revision(self) -> int:
         return self._revision
@@ -110,9 +110,7 @@ class MemoryFlagStore:
     def tick(self) -> Ticked:
         with self._changed:
             now = self._clock()
-            gap = 0 if self._last_tick_at_ms is None else now - self._last_tick_at_ms
-            if 0 < gap <= MAX_TICK_GAP // timedelta(milliseconds=1):
-                self._ticked_ms += gap
+            self._ticked_ms += self._gap_until(now)
             self._last_tick_at_ms = now
             return Ticked(now, self._ticked_ms)
 
@@ -132,6 +130,11 @@ class MemoryFlagStore:
 
     def close(self) -> None:
         """There is nothing to give back."""
+
+    def _gap_until(self, now: int) -> int:
+        """What a tick now would count."""
+        gap = 0 if self._last_tick_at_ms is None else now - self._last_tick_at_ms
+        return gap if 0 < gap <= MAX_TICK_GAP // timedelta(milliseconds=1) else 0
 
     def _write(self, commit: Commit) -> None:
         self._revision += 1

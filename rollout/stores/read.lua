@@ -4,14 +4,15 @@
 -- starts then must still learn its state.
 --
 -- KEYS  head, shared, flags, ticks
--- ARGV  "all", or "some" and then flag keys
+-- ARGV  the longest gap (ms) between two ticks that still counts; "all", or "some" and then flag keys
 -- Returns {revision, at_ms, ticked_ms, {seconds, microseconds} now, shared, {flag key, document, ...}}; nil for what is
---       not there.
+--       not there. ticked_ms is what the next tick would count if it came now: a bake that begins between two ticks
+--       must not count the time before it.
 
 local head, shared, flags, ticks = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
-local found = ARGV[1] == "all" and redis.call("HGETALL", flags) or {}
-for i = 2, #ARGV do
+local found = ARGV[2] == "all" and redis.call("HGETALL", flags) or {}
+for i = 3, #ARGV do
   local document = redis.call("HGET", flags, ARGV[i])
   if document then
     found[#found + 1] = ARGV[i]
@@ -19,5 +20,12 @@ for i = 2, #ARGV do
   end
 end
 local last = redis.call("HMGET", head, "revision", "at_ms")
-local ticked_ms = redis.call("HGET", ticks, "ticked_ms")
-return {last[1], last[2], ticked_ms, redis.call("TIME"), redis.call("GET", shared), found}
+local time, tick = redis.call("TIME"), redis.call("HMGET", ticks, "ticked_ms", "last_at_ms")
+local ticked_ms = tick[1]
+if ticked_ms then
+  local gap = time[1] * 1000 + math.floor(time[2] / 1000) - tonumber(tick[2])
+  if gap > 0 and gap <= tonumber(ARGV[1]) then
+    ticked_ms = string.format("%.0f", tonumber(ticked_ms) + gap)
+  end
+end
+return {last[1], last[2], ticked_ms, time, redis.call("GET", shared), found}

@@ -29,6 +29,7 @@ DEADLINE = timedelta(seconds=0.5)  # for a connection, and for each answer
 WAITING_SLICE = timedelta(seconds=0.5)  # while waiting for changes, a server that hangs is noticed after this
 BULKY = 256 * 1024  # bytes of a commit from which on it gets
 BULKY_DEADLINE = timedelta(seconds=10)  # because sending and syncing a member list takes longer
+LONGEST_GAP_MS = str(MAX_TICK_GAP // timedelta(milliseconds=1))
 LONGEST_LIFETIME_MS = 24 * 60 * 60 * 1000  # of a server's report: ids that were not heard for longer are dropped
 
 
@@ -132,7 +133,8 @@ class RedisFlagStore:
         with self._plainly():
             places = [self._keys.head, self._keys.shared, self._keys.flags, self._keys.ticks]
             wanted = ["all"] if keys is None else ["some", *keys]
-            revision, at_ms, ticked_ms, now, shared, found = _run(self._client, READ, places, wanted)
+            arguments = [LONGEST_GAP_MS, *wanted]
+            revision, at_ms, ticked_ms, now, shared, found = _run(self._client, READ, places, arguments)
             return Stored(
                 revision=int(revision or 0),
                 written_at_ms=int(at_ms or 0),
@@ -195,8 +197,7 @@ class RedisFlagStore:
 
     def tick(self) -> Ticked:
         with self._plainly():
-            longest_gap_ms = str(MAX_TICK_GAP // timedelta(milliseconds=1))
-            now_ms, ticked_ms = _run(self._client, TICK, [self._keys.ticks], [longest_gap_ms])
+            now_ms, ticked_ms = _run(self._client, TICK, [self._keys.ticks], [LONGEST_GAP_MS])
             return Ticked(int(now_ms), int(ticked_ms))
 
     def beat(self, server_id: str, report: bytes, lifetime: timedelta) -> None:

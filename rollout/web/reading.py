@@ -52,8 +52,9 @@ def _wrong_type(request: Request) -> str:
 
 
 def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, also where its length is not said in advance. Raises TooLarge without reading on, and InvalidInput
-    where less came than was announced: a `dry_run` that got lost on the way must not become the real thing."""
+    """The whole body, also where its length is not said in advance. Raises TooLarge without reading on, and
+    InvalidInput where less came than was announced: a `dry_run` that was lost on the way must not become the real
+    thing."""
     announced = request.content_length or 0
     if announced <= limit:
         body = _read_up_to(limit + 1, request.stream)

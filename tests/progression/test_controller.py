@@ -200,3 +200,16 @@ def test_a_timetable_ends_where_a_guard_would_hold_it() -> None:
     events = list(timetable(world.record(), Moment(world.now), verdicts={"1%": Verdict.TOO_LITTLE_DATA}))
     assert [event.stage for event in events] == ["1%", None]
     assert "too little data" in events[-1].note
+
+
+def test_a_flag_waits_while_one_that_it_requires_is_off_for_everyone() -> None:
+    world = World()
+    late = replace(payments(stage("1%"), stage("5%")), key="late", salt="late", requires=("payments",))
+    world.load(payments(stage("1%")), late)
+    world.operations.kill("payments", world.request("fire"))
+    world.server()
+    world.wait(HOUR)
+    assert world.live("late") == {}
+    world.operations.revive("payments", world.request("out"))
+    world.wait(HOUR)
+    assert world.live("late") == {"india": "5%"}

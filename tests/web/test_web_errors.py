@@ -93,6 +93,25 @@ def test_a_body_of_which_only_a_part_arrives_is_refused(site: Site) -> None:
     assert response.status_code == 400
 
 
+@pytest.mark.parametrize(
+    "announced",
+    [{"CONTENT_LENGTH": "16"}, {"HTTP_TRANSFER_ENCODING": "chunked"}],
+    ids=["by its length", "in chunks"],
+)
+def test_a_body_that_is_lost_whole_is_not_taken_for_none(site: Site, announced: dict[str, str]) -> None:
+    """A server in front of us ends the stream where the client went away."""
+    revision = site.store.revision()
+    for verb in ("kill", "revive", "advance", "halt", "resume", "rollback"):
+        response = site.http.post(
+            f"/v1/flags/payments/{verb}",
+            input_stream=BytesIO(b""),
+            content_type="application/json",
+            environ_overrides={"wsgi.input_terminated": True, **announced},
+        )
+        assert "ended before it was whole" in error_in(response, 400, "invalid")["message"]
+    assert site.store.revision() == revision
+
+
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "[::1", "é", "x" * 5000, "a:99999999", "\x00"])
 def test_a_strange_host_is_no_surprise(site: Site, host: str) -> None:
     for path in ("/v1/flags/everybody", "/v1/status", "/nowhere"):
