@@ -74,6 +74,9 @@ def next_step(record: FlagRecord, state: State, moment: Moment) -> Decision:
     """What the plan says is next for a flag as it stands."""
     if not _may_move(record):
         return Hold("nothing to do")
+    missing = [key for key in record.flag.requires if not _alive(state.records.get(key))]
+    if missing:  # nobody has this one either, so there is nothing that a bake could show
+        return Hold(f"requires {missing[0]}, which is off for everyone")
     named = record.flag.rollout.windows if record.flag.rollout else ()
     undefined = [name for name in named if name not in state.definitions.windows]
     if undefined:  # a flag that cannot be judged waits alone
@@ -84,6 +87,10 @@ def next_step(record: FlagRecord, state: State, moment: Moment) -> Decision:
 def _may_move(record: FlagRecord) -> bool:
     """Most flags, most of the time, may not: they are done, or have no stages."""
     return stages_done(record.flag.stages, record.progress.exposure) < len(record.flag.stages)
+
+
+def _alive(record: FlagRecord | None) -> bool:
+    return record is not None and record.flag.enabled and record.progress.killed is None
 
 
 def verdict(record: FlagRecord) -> Verdict:
