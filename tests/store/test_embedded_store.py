@@ -92,6 +92,13 @@ def test_stopping_ends_the_server_and_may_be_done_twice(folder):
         assert embedded.pid != pid
 
 
+def answers(store):
+    try:
+        return store.revision() > 0
+    except StoreUnavailable:
+        return False
+
+
 def test_what_was_acknowledged_survives_kills_in_the_middle_of_commits(folder):
     acknowledged = []
 
@@ -112,6 +119,7 @@ def test_what_was_acknowledged_survives_kills_in_the_middle_of_commits(folder):
 
     with EmbeddedStore(folder) as embedded, opened(embedded) as store:
         at_once([*(writer(n) for n in range(4)), killer])
+        eventually(lambda: answers(store))  # the last kill may come when all was written
         lines = store.audit(limit=1000)
     with EmbeddedStore(folder) as embedded, opened(embedded) as store:
         assert store.audit(limit=1000) == lines
