@@ -1,6 +1,6 @@
-"""Waiting for a request's body. A worker has one thread for all requests, and granian lets it wait for a body for ever
-(its issue 728): a client that vanishes in the middle of a request would hold up every check of this worker. So a worker
-that waits too long ends, and another takes its place at once.
+"""Waiting for a request's body. A worker has one thread for all requests, and granian lets it wait for a body for ever:
+a client that vanishes in the middle of a request would hold up every check of this worker. So a worker that waits too
+long ends, and another takes its place at once.
 """
 
 from __future__ import annotations
