@@ -14,9 +14,8 @@ import yaml
 
 from rollout.yaml_files.notes import Notes
 from rollout.yaml_files.source import Source
-from rollout.yaml_files.syntax import problem_of
+from rollout.yaml_files.syntax import MAX_DEPTH, TOO_DEEP, problem_of
 
-MAX_DEPTH = 50
 MAX_VALUES = 5_000_000  # a file of 10,000 flags has 400,000
 
 _CONTENT = re.compile(r"(?<![^\r\n])[ \t]*([^\s#])")
@@ -118,7 +117,7 @@ def _opened(event: yaml.CollectionStartEvent, notes: Notes, depth: int) -> _Open
     if event.anchor or event.tag:
         _refuse_properties(event, notes)
     if depth > MAX_DEPTH:
-        raise _Unreadable(_start(event), f"nested more than {MAX_DEPTH} levels deep", "nest less")
+        raise _Unreadable(_start(event), *TOO_DEEP)
     kind = _OpenMap if isinstance(event, yaml.MappingStartEvent) else _OpenList
     return kind(_start(event), bool(event.flow_style))
 

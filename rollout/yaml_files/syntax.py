@@ -12,6 +12,9 @@ from rollout.yaml_files.source import Source
 _QUOTE = "put quotes around the text"
 _TABS = "indent with spaces"
 
+MAX_DEPTH = 50
+TOO_DEEP = (f"nested more than {MAX_DEPTH} levels deep", "nest less")
+
 _WORDS = {
     "mapping values are not allowed in this context": (
         "a second ': ' in one value",
@@ -26,6 +29,7 @@ _WORDS = {
     "found unknown escape character": ("an unknown escape", "double the backslash, or use single quotes"),
     "found invalid Unicode character escape code": ("an escape for no character", "double the backslash"),
     "did not find expected hexdecimal number": ("an unfinished escape", "double the backslash, or use single quotes"),
+    "exceeded maximum nesting depth": TOO_DEEP,  # libyaml's own limit, which it meets first where it looks far ahead
     "found undefined tag handle": ("a tag", f"take it out, or {_QUOTE}"),
 }
 _UNCLOSED = {
