@@ -18,7 +18,7 @@ from rollout.cli.options import Intent
 from rollout.cli.spread import Spread, wait_for_servers
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
 from rollout.cli.times import now_of
-from rollout.cli.words import BY_RULES, Document, coming_words, move_words, raised, standing
+from rollout.cli.words import BY_RULES, Document, coming_words, move_words, raised, readmitted_words, standing
 from rollout.core.errors import InvalidInput, RevisionConflict, RolloutError
 from rollout.service.operations import Request
 
@@ -71,7 +71,9 @@ def make(act: Act, intent: Intent) -> Done:
     if intent.dry_run:
         return Done(preview, time.monotonic())
     if preview["raises"]:
-        gaining = [move_words(move) for move in raised(preview["moves"])] or [BY_RULES]
+        gaining = [move_words(move) for move in raised(preview["moves"])]
+        gaining += map(readmitted_words, preview.get("readmitted", ()))
+        gaining = gaining or [BY_RULES]
         make_sure(f"{preview['flag']}: more people get it", gaining, intent)
     began = time.monotonic()
     return Done(act(replace(request, dry_run=False, seen_revision=preview["revision"])), began)
@@ -121,6 +123,8 @@ def tell_answer(terminal: Terminal, answer: Document) -> None:
     terminal.line(*_headline(answer))
     for move in answer["moves"]:
         terminal.line("  ", Styled(move_words(move), "yellow" if raised([move]) else "bold"))
+    for one in answer.get("readmitted", ()):
+        terminal.line("  again: ", Styled(readmitted_words(one), "yellow"))
 
 
 def tell_undo(terminal: Terminal, answer: Document) -> None:

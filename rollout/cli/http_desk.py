@@ -92,8 +92,8 @@ class HttpDesk:
     def halt(self, flag: str, request: Request) -> Answer:
         return self._change("halt", flag, request)
 
-    def resume(self, flag: str, request: Request) -> Answer:
-        return self._change("resume", flag, request)
+    def resume(self, flag: str, request: Request, *, value: str | None = None) -> Answer:
+        return self._change("resume", flag, request, value=value)
 
     def rollback(self, flag: str, request: Request, *, to: str | None = None) -> Answer:
         return self._change("rollback", flag, request, to=to)

@@ -47,7 +47,7 @@ def live_words(line: Document) -> str:
     """Who has a flag, as its line in a status document says."""
     if not line["live"] and line["state"] == "on":
         return BY_RULES
-    return exposure_words({one["audience"]: one["share"] for one in line["live"]})
+    return exposure_words({one["audience"]: one["share"] for one in line["live"]}) + without_words(line)
 
 
 def standing(flag: str, position: Document) -> str:
@@ -59,7 +59,18 @@ def standing(flag: str, position: Document) -> str:
         return f"{flag} is switched off in the file: off for everyone"
     if state == "on" and not position.get("exposure"):
         return f"{flag} is on, for {BY_RULES}"
-    return f"{flag} is {state}, at {exposure_words(position.get('exposure', {}))}"
+    return f"{flag} is {state}, at {exposure_words(position.get('exposure', {}))}{without_words(position)}"
+
+
+def without_words(position: Document) -> str:
+    """ " without bank SBI": whom guards excluded, if anybody."""
+    out = dict.fromkeys(f"{one['attribute']} {one['value']}" for one in position.get("excluded", ()))
+    return f" without {', '.join(out)}" if out else ""
+
+
+def readmitted_words(one: Document) -> str:
+    """ "bank SBI, whom guard upi-failures excluded"."""
+    return f"{one['attribute']} {one['value']}, whom guard {one['guard']} excluded"
 
 
 def move_words(move: Document) -> str:
@@ -105,7 +116,7 @@ def file_words(line: Document) -> str:
 def progress_words(progress: Document) -> str:
     """A position as the audit has it: "halted, 1% of india"."""
     stopped = [word for word in ("killed", "halted") if word in progress]
-    return ", ".join([*stopped, exposure_words(progress.get("exposure", {}))])
+    return ", ".join([*stopped, exposure_words(progress.get("exposure", {})) + without_words(progress)])
 
 
 def plural(count: int, word: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from rollout.core.errors import InvalidInput, RefusedByRule
 from rollout.core.flags import Flag
 from rollout.core.plans import Exposure, ceiling, no_more_than, stages_done
-from rollout.core.progress import FlagRecord, Progress, Stop
+from rollout.core.progress import Exclusion, FlagRecord, Progress, Stop
 from rollout.core.shares import EVERYBODY, NOBODY, Share
 
 BEFORE_THE_FIRST = ("0%", "0")
@@ -99,6 +99,29 @@ def halt(record: FlagRecord, stop: Stop) -> Progress:
     without a rollout."""
     _check_rollout(record.flag, "halt")
     return replace(record.progress, halted=record.progress.halted or stop)
+
+
+def exclude(record: FlagRecord, attribute: str, value: str, guard: str, stop: Stop) -> Progress:
+    """Takes the flag from those whose attribute has this value: a guard's step. Who is excluded already stays so."""
+    excluded = record.progress.excluded
+    if any((one.attribute, one.value, one.guard) == (attribute, value, guard) for one in excluded):
+        return record.progress
+    return replace(record.progress, excluded=(*excluded, Exclusion(attribute, value, guard, stop)))
+
+
+def readmit(record: FlagRecord, value: str) -> Progress:
+    """Lifts every exclusion of this value, whether or not the rollout moves. Raises RefusedByRule when there is none,
+    or when the flag is locked."""
+    excluded = record.progress.excluded
+    kept = tuple(one for one in excluded if one.value != value)
+    if kept == excluded:
+        names = ", ".join(dict.fromkeys(one.value for one in excluded))
+        raise RefusedByRule(
+            f"no guard excludes {value!r} from {record.flag.key}", f"excluded are {names}" if names else "nobody is"
+        )
+    if record.flag.locked:
+        raise _locked(record.flag)
+    return replace(record.progress, excluded=kept)
 
 
 def resume(record: FlagRecord) -> Progress:

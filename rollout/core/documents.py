@@ -15,7 +15,7 @@ from rollout.core.definitions import Definitions
 from rollout.core.flags import BOOLEAN_VARIANTS, TARGETING_ATTRIBUTE, Flag, Rule, Serving, Split, ValueType
 from rollout.core.guards import CONFIDENT, Guard, GuardAction, Rate
 from rollout.core.plans import Exposure, Rollout, Stage
-from rollout.core.progress import FileInForce, FlagRecord, Progress, State, Stop
+from rollout.core.progress import Exclusion, FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.segments import (
     EVERYONE,
     AttributeCondition,
@@ -96,6 +96,7 @@ def progress_document(progress: Progress) -> Document:
         exposure=exposure_document(progress.exposure),
         halted=_stop(progress.halted) if progress.halted else None,
         killed=_stop(progress.killed) if progress.killed else None,
+        excluded=[_exclusion(one) for one in progress.excluded],
         entered_at=instant_text(progress.entered_at) if progress.entered_at else None,
         baking_from_ms=_milliseconds(progress.baking_from),
         baking_to_ms=_milliseconds(progress.baking_to),
@@ -107,6 +108,7 @@ def read_progress(document: Document) -> Progress:
         exposure={audience: Share.parse(share) for audience, share in document.get("exposure", {}).items()},
         halted=_read_stop(document["halted"]) if "halted" in document else None,
         killed=_read_stop(document["killed"]) if "killed" in document else None,
+        excluded=tuple(_read_exclusion(one) for one in document.get("excluded", ())),
         entered_at=read_instant(document["entered_at"]) if "entered_at" in document else None,
         baking_from=_read_milliseconds(document, "baking_from_ms"),
         baking_to=_read_milliseconds(document, "baking_to_ms"),
@@ -396,6 +398,19 @@ def _stop(stop: Stop) -> Document:
 
 def _read_stop(document: Document) -> Stop:
     return Stop(document["by"], read_instant(document["at"]), document["reason"])
+
+
+def _exclusion(exclusion: Exclusion) -> Document:
+    return {
+        "attribute": exclusion.attribute,
+        "value": exclusion.value,
+        "guard": exclusion.guard,
+        **_stop(exclusion.stop),
+    }
+
+
+def _read_exclusion(document: Document) -> Exclusion:
+    return Exclusion(document["attribute"], document["value"], document["guard"], _read_stop(document))
 
 
 def instant_text(at: datetime) -> str:

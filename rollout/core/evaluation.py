@@ -1,8 +1,9 @@
 """Who has a flag. Rules are compiled once into one function a flag; asking it touches nothing but its argument.
 
-The order is: not killed, enabled, everything in `requires` on for this subject, the first rule that matches, the
-admissions, off. Nothing here raises: a flag that cannot be compiled or evaluated serves its off side with reason ERROR,
-and the others go on. Every answer that a flag can give is made at compile time, so that asking makes no objects.
+The order is: not killed, enabled, everything in `requires` on for this subject, not excluded by a guard, the first
+rule that matches, the admissions, off. Nothing here raises: a flag that cannot be compiled or evaluated serves its off
+side with reason ERROR, and the others go on. Every answer that a flag can give is made at compile time, so that asking
+makes no objects.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from rollout.core.attributes import Attribute
+from rollout.core.attributes import Attribute, read_value
 from rollout.core.bucketing import bucket, splitter
-from rollout.core.conditions import Context, Predicate, compile_match, compile_segments
+from rollout.core.conditions import Context, Predicate, compile_condition, compile_match, compile_segments
 from rollout.core.dependencies import needed_first
 from rollout.core.flags import Serving, Split, VariantValue
 from rollout.core.members import Membership
-from rollout.core.ruleset import Admission, FlagRules, Ruleset
-from rollout.core.segments import EVERYONE
+from rollout.core.ruleset import Admission, Excluded, FlagRules, Ruleset
+from rollout.core.segments import EVERYONE, AttributeCondition, OneOf
 from rollout.core.shares import EVERYBODY, HASHES
 
 
@@ -50,7 +51,7 @@ class Answer:
     variant: str | None
     value: VariantValue | None  # None: no value, the caller's own default counts
     reason: Reason
-    because: str  # what decided: "killed", "rule 1", "stage first-million" ...
+    because: str  # what decided: "killed", "guard upi-failures", "rule 1", "stage first-million" ...
     error_code: ErrorCode | None = None
     error: str | None = None
 
@@ -139,6 +140,8 @@ def _decide(
     own = _admit(rules, segments)
     if rules.rules:
         own = _rules_first(rules, own, attributes, segments)
+    if rules.excluded:
+        own = _exclusions_first(rules, own, attributes)
     if required:
         own = _requirements_first(rules, own, required)
     return own
@@ -154,6 +157,28 @@ def _requirements_first(rules: FlagRules, then: Evaluate, required: list[tuple[s
         return then(context)
 
     return evaluate
+
+
+def _exclusions_first(rules: FlagRules, then: Evaluate, attributes: Mapping[str, Attribute]) -> Evaluate:
+    exclusions = tuple(
+        (compile_excluded(one, attributes), _off(rules, Reason.DEFAULT, f"guard {one.guard}")) for one in rules.excluded
+    )
+
+    def evaluate(context: Context) -> Answer:
+        for excludes, off in exclusions:
+            if excludes(context):
+                return off
+        return then(context)
+
+    return evaluate
+
+
+def compile_excluded(excluded: Excluded, attributes: Mapping[str, Attribute]) -> Predicate:
+    """Whether somebody is among those whom a guard excluded. Raises InvalidInput for a value that the attribute, as it
+    is declared now, cannot have: then the flag fails, on its off side."""
+    attribute = attributes[excluded.attribute]
+    value = read_value(attribute, excluded.value)
+    return compile_condition(AttributeCondition(attribute.name, (OneOf((value,)),)), attributes, {})
 
 
 def _rules_first(

@@ -4,16 +4,17 @@ evaluator's own; the steps only say how it came about.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rollout.core.bucketing import bucket, bucket_percent
 from rollout.core.conditions import Context, compile_condition, compile_match
-from rollout.core.evaluation import Answer, Evaluator
+from rollout.core.evaluation import Answer, Evaluator, compile_excluded
 from rollout.core.flags import Split
 from rollout.core.plans import Stage, covered
-from rollout.core.progress import FlagRecord, State
-from rollout.core.ruleset import Admission, rules_in_force
+from rollout.core.progress import Exclusion, FlagRecord, State
+from rollout.core.ruleset import Admission, Excluded, rules_in_force
 from rollout.core.segments import EVERYONE, Condition, Match, Segment
 from rollout.core.shares import EVERYBODY, HASHES
 from rollout.core.wording import condition_words, given_words, lacking_words
@@ -80,6 +81,10 @@ class _Case:
             on = self._has(other)
             text = f"requires {other}, which is {'on' if on else 'off'} for them"
             yield Step(on, text, f"{self.path}.requires"), (), not on
+        for exclusion in self.record.progress.excluded:
+            out = self._excluded(exclusion)
+            text = f"not excluded by guard {exclusion.guard}: {exclusion.attribute} {exclusion.value}"
+            yield Step(not out, text, f"guards.{exclusion.guard}"), (), out
         for index, rule in enumerate(self.flag.rules):
             path = f"{self.path}.rules.{index}"
             holds = self._holds(rule.match)
@@ -155,6 +160,8 @@ class _Case:
             return "it is switched off in the file"
         if kind == "requires":
             return f"it requires {what}, which they do not have"
+        if kind == "guard":
+            return self._excluded_because()
         if kind == "rule":
             rule = self.flag.rules[int(what) - 1]
             return f"rule {what} matches: " + ", ".join(map(condition_words, rule.match.conditions))
@@ -169,6 +176,11 @@ class _Case:
         return f"killed by {killed.by} on {killed.at:%Y-%m-%d %H:%M} UTC" + (
             f": {killed.reason}" if killed.reason else ""
         )
+
+    def _excluded_because(self) -> str:
+        out = next(one for one in self.record.progress.excluded if self._excluded(one))
+        since = f"{out.stop.at:%Y-%m-%d %H:%M} UTC"
+        return f"guard {out.guard} excluded {out.attribute} {out.value} on {since}: {out.stop.reason}"
 
     def _admission_because(self, name: str) -> str:
         admission = next(one for one in self.admissions if one.stage == name and self._admitted(one))
@@ -210,6 +222,9 @@ class _Case:
             yield "`enabled: true` in the file"
         elif kind == "requires":
             yield f"having {what}"
+        elif kind == "guard":
+            values = dict.fromkeys(one.value for one in self.record.progress.excluded if self._excluded(one))
+            yield " and ".join(f"`rollout resume {key} --value {shlex.quote(value)}`" for value in values)
         elif kind == "no":
             yield f"a check that sends {self.flag.bucket_by}"
         elif kind == "rule":
@@ -245,6 +260,10 @@ class _Case:
     def _has(self, key: str) -> bool:
         ask = self.evaluator.flags.get(key)
         return ask is not None and ask(self.context).on
+
+    def _excluded(self, exclusion: Exclusion) -> bool:
+        rule = Excluded(exclusion.attribute, exclusion.value, exclusion.guard)
+        return compile_excluded(rule, self.state.definitions.attributes)(self.context)
 
     def _holds(self, match: Match) -> bool:
         return compile_match(match, self.state.definitions.attributes, self.evaluator.segments)(self.context)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from rollout.core.attributes import Attribute
 from rollout.core.changes import load_flag
 from rollout.core.definitions import Definitions, FlagFile
 from rollout.core.errors import RefusedByRule
@@ -44,7 +45,7 @@ def load_file(state: State, file: FlagFile, revision: int, moment: Moment, *, pr
     after = replace(
         state,
         revision=revision,
-        definitions=_with_what_is_needed(file.definitions, state.definitions, kept),
+        definitions=_with_what_is_needed(file.definitions, state.definitions, kept, records),
         records=records,
         archived=state.archived.union(dropped if prune else ()),
     )
@@ -99,16 +100,28 @@ def _refuse_dropping_required(flags: Mapping[str, Flag], dropped: tuple[str, ...
             raise RefusedByRule(f"{flag.key} requires {lost[0]}, which would be archived")
 
 
-def _with_what_is_needed(wanted: Definitions, before: Definitions, kept: list[FlagRecord]) -> Definitions:
-    """What the file defines, and of what it no longer defines all that flags which go on as they were rest upon."""
+def _with_what_is_needed(
+    wanted: Definitions, before: Definitions, kept: list[FlagRecord], records: Mapping[str, FlagRecord]
+) -> Definitions:
+    """What the file defines, and of what it no longer defines all that flags which go on as they were, and the
+    exclusions of any, rest upon."""
     needed = dict.fromkeys(name for record in kept for name in _segments_of(record.flag))
     segments = dict(wanted.segments)
     for name in _with_inner(needed, before.segments):
         segments.setdefault(name, before.segments[name])
-    attributes = {**before.attributes, **wanted.attributes} if kept else wanted.attributes
+    attributes = {**before.attributes, **wanted.attributes} if kept else _with_excluded(wanted, before, records)
     guards = {**before.guards, **wanted.guards} if kept else wanted.guards
     windows = {**before.windows, **wanted.windows} if kept else wanted.windows
     return Definitions(attributes=attributes, segments=segments, guards=guards, windows=windows)
+
+
+def _with_excluded(
+    wanted: Definitions, before: Definitions, records: Mapping[str, FlagRecord]
+) -> Mapping[str, Attribute]:
+    """Taking an attribute out of the file must not let those back in whom a guard excluded by it."""
+    names = dict.fromkeys(one.attribute for record in records.values() for one in record.progress.excluded)
+    lost = {name: before.attributes[name] for name in names if name not in wanted.attributes}
+    return {**lost, **wanted.attributes} if lost else wanted.attributes
 
 
 def _segments_of(flag: Flag) -> list[str]:

@@ -21,10 +21,22 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Those whose `attribute` has this value do not have the flag until a person lifts it: a guard found that it fails
+    for them. `value` is text, as outcomes report it."""
+
+    attribute: str
+    value: str
+    guard: str
+    stop: Stop
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     exposure: Exposure = field(default_factory=dict)
     halted: Stop | None = None
     killed: Stop | None = None
+    excluded: tuple[Exclusion, ...] = ()
     entered_at: datetime | None = None  # when the exposure changed last
     baking_from: timedelta | None = None  # since when that bakes, on the clock that runs while servers tick
     baking_to: timedelta | None = None  # where that clock stood when it was stopped; None while it bakes

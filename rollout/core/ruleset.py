@@ -26,6 +26,15 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
+class Excluded:
+    """A guard took the flag from those whose attribute has this value."""
+
+    attribute: str
+    value: str
+    guard: str
+
+
+@dataclass(frozen=True, slots=True)
 class FlagRules:
     key: str
     type: ValueType
@@ -41,6 +50,7 @@ class FlagRules:
     bucket_by: str
     client: bool
     has_rollout: bool
+    excluded: tuple[Excluded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ def rules_in_force(record: FlagRecord) -> FlagRules:
         bucket_by=flag.bucket_by,
         client=flag.client,
         has_rollout=flag.rollout is not None,
+        excluded=tuple(Excluded(one.attribute, one.value, one.guard) for one in progress.excluded),
     )
 
 

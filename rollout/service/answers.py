@@ -52,9 +52,16 @@ def change_answer(action: str, before: FlagRecord, after: FlagRecord, request: R
         "before": _position(before),
         "after": _position(after),
         "moves": moves_answer(had, has),
-        "raises": not no_more_than(has, had) or _rules_begin(before, after),
+        "readmitted": _readmitted(before, after),
+        "raises": not no_more_than(has, had) or _rules_begin(before, after) or bool(_readmitted(before, after)),
         "undo": None if before.progress == after.progress else _undo(action, before, after),
     }
+
+
+def _readmitted(before: FlagRecord, after: FlagRecord) -> list[dict[str, str]]:
+    """Whom a guard had excluded, and who get the flag back, as far as it is on for them."""
+    lifted = [one for one in before.progress.excluded if one not in after.progress.excluded]
+    return [{"attribute": one.attribute, "value": one.value, "guard": one.guard} for one in lifted]
 
 
 def _rules_begin(before: FlagRecord, after: FlagRecord) -> bool:
@@ -75,6 +82,8 @@ _OPPOSITE = {"kill": "revive", "revive": "kill", "halt": "resume", "resume": "ha
 def _undo(action: str, before: FlagRecord, after: FlagRecord) -> str | None:
     """The command that brings back the exposure that was, or lifts what was done."""
     key = before.flag.key
+    if before.progress.excluded != after.progress.excluded:
+        return None  # nobody but a guard excludes
     if action in _OPPOSITE:
         return f"rollout {_OPPOSITE[action]} {key}"
     had, has = before.progress.exposure, after.progress.exposure

@@ -41,7 +41,7 @@ class Desk(Protocol):
 
     def halt(self, flag: str, request: Request) -> Answer: ...
 
-    def resume(self, flag: str, request: Request) -> Answer: ...
+    def resume(self, flag: str, request: Request, *, value: str | None = None) -> Answer: ...
 
     def rollback(self, flag: str, request: Request, *, to: str | None = None) -> Answer: ...
 
@@ -99,8 +99,8 @@ class StoreDesk:
     def halt(self, flag: str, request: Request) -> Answer:
         return self._operations.halt(flag, request)
 
-    def resume(self, flag: str, request: Request) -> Answer:
-        return self._operations.resume(flag, request)
+    def resume(self, flag: str, request: Request, *, value: str | None = None) -> Answer:
+        return self._operations.resume(flag, request, value=value)
 
     def rollback(self, flag: str, request: Request, *, to: str | None = None) -> Answer:
         return self._operations.rollback(flag, request, to=to)

@@ -112,9 +112,15 @@ class Operations:
         StoreUnavailable."""
         return self._change("halt", key, changes.halt, request)
 
-    def resume(self, key: str, request: Request) -> Answer:
-        """Moves again. Raises UnknownFlag, RefusedByRule (not halted, killed), RevisionConflict, StoreUnavailable."""
-        return self._change("resume", key, lambda record, _: changes.resume(record), request)
+    def resume(self, key: str, request: Request, *, value: str | None = None) -> Answer:
+        """Moves again; or, with `value`, gives the flag back to those whom a guard excluded by it, and nothing else.
+        Raises UnknownFlag, RefusedByRule (not halted, killed; not excluded, locked), RevisionConflict,
+        StoreUnavailable."""
+
+        def transition(record: FlagRecord, _: Stop) -> Progress:
+            return changes.resume(record) if value is None else changes.readmit(record, value)
+
+        return self._change("resume", key, transition, request)
 
     def rollback(self, key: str, request: Request, *, to: str | None = None) -> Answer:
         """To the stage before, or to the one called `to`, and holds there. Raises UnknownFlag, RefusedByRule (nothing

@@ -23,6 +23,7 @@ from rollout.web.bodies import (
     FilesBody,
     FilesOptions,
     MoveBody,
+    ResumeBody,
     SetBody,
     read_model,
     read_options,
@@ -110,7 +111,12 @@ def _add_changes(blueprint: Blueprint, parts: Parts) -> None:
 
         return _change(parts, "set", body, call)
 
-    plain = {"kill": desk.kill, "revive": desk.revive, "halt": desk.halt, "resume": desk.resume}
+    @blueprint.post("/flags/<key>/resume")
+    def resume(key: str) -> Response:
+        body = read_model(ResumeBody, read_json_object(request, empty={}))
+        return _change(parts, "resume", body, lambda change: desk.resume(key, change, value=body.value))
+
+    plain = {"kill": desk.kill, "revive": desk.revive, "halt": desk.halt}
     for verb, do in plain.items():
         blueprint.add_url_rule(f"/flags/<key>/{verb}", verb, _plain_change(parts, verb, do), methods=["POST"])
     for verb, move in {"advance": desk.advance, "rollback": desk.rollback}.items():

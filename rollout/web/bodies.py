@@ -67,6 +67,12 @@ class MoveBody(ChangeBody):
     to: Line | None = None
 
 
+class ResumeBody(ChangeBody):
+    """`value`: of those whom a guard excluded."""
+
+    value: Line | None = None
+
+
 class FilesOptions(ChangeBody):
     prune: bool = False
 

@@ -21,6 +21,9 @@ from rollout.service.follower import Follower
 from rollout.service.measures import Counters
 from rollout.service.snapshot import Snapshot
 
+BY_GUARD = "guard "
+"""So begins what decided where a guard took the flag from somebody."""
+
 Given: TypeAlias = Mapping[str, object]
 
 
@@ -105,6 +108,8 @@ def check_document(answer: Answer, revision: int, stale: bool) -> dict[str, Any]
         "revision": revision,
         "stale": stale,
     }
+    if answer.because.startswith(BY_GUARD):
+        document["guard"] = answer.because.removeprefix(BY_GUARD)
     if answer.error_code is not None:
         document["error"] = {"code": answer.error_code, "message": answer.error}
     return document

@@ -10,7 +10,7 @@ import mmh3
 
 from rollout.core.attributes import AttributeType
 from rollout.core.flags import Flag, Split
-from rollout.core.progress import State
+from rollout.core.progress import Exclusion, State
 from rollout.core.segments import (
     EVERYONE,
     Compare,
@@ -39,10 +39,22 @@ def who_has(state: State, key: str, context: Context) -> tuple[str | None, str]:
     for other in flag.requires:
         if not is_on(state, other, context):
             return flag.off, f"requires {other}"
+    for exclusion in record.progress.excluded:
+        if excluded(exclusion, context):
+            return flag.off, f"guard {exclusion.guard}"
     for number, rule in enumerate(flag.rules, 1):
         if holds(state, rule.match, context):
             return served(flag, rule.serve, context, f"rule {number}")
     return admitted(state, key, context)
+
+
+def excluded(exclusion: Exclusion, context: Context) -> bool:
+    if exclusion.attribute not in context:
+        return False
+    kind, value = ATTRIBUTES[exclusion.attribute].type, context[exclusion.attribute]
+    if kind is AttributeType.BOOLEAN:
+        return bool(value) == (exclusion.value == "true")
+    return bool(_key(kind, value) == _key(kind, exclusion.value))
 
 
 def is_on(state: State, key: str, context: Context) -> bool:

@@ -25,7 +25,7 @@ from rollout.core.flags import BOOLEAN_VARIANTS, Flag, Rule, Split, ValueType
 from rollout.core.guards import Guard, GuardAction, Rate
 from rollout.core.members import Membership, PackedMembers, pack_members
 from rollout.core.plans import Rollout, Stage
-from rollout.core.progress import FileInForce, FlagRecord, Progress, State, Stop
+from rollout.core.progress import Exclusion, FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.ruleset import ruleset_in_force
 from rollout.core.segments import (
     EVERYONE,
@@ -241,11 +241,20 @@ def a_stop(dice: Dice) -> Stop:
     return Stop(dice.one(WORDS), dice.one(MOMENTS), dice.one((*WORDS, "")))
 
 
+def an_exclusion(dice: Dice) -> Exclusion:
+    """By an attribute of the types that a guard may group by; its values as text, as outcomes report them."""
+    attribute = dice.one(("country", "premium", "app_version"))
+    value = dice.one(POOLS[attribute])
+    text = str(value).lower() if isinstance(value, bool) else value
+    return Exclusion(attribute, text, dice.one(NAMES), a_stop(dice))
+
+
 def a_progress(dice: Dice, audiences: Sequence[str]) -> Progress:
     return Progress(
         exposure={audience: dice.one(SHARES) for audience in dice.some(audiences, 3, 0)},
         halted=a_stop(dice) if dice.chance(3) else None,
         killed=a_stop(dice) if dice.chance(8) else None,
+        excluded=tuple(an_exclusion(dice) for _ in dice.upto(2)) if dice.chance(3) else (),
         entered_at=dice.maybe(MOMENTS),
         baking_from=dice.one(TICKS),
         baking_to=dice.one(TICKS),

@@ -14,7 +14,7 @@ from rollout.core.changes import Move, load_flag, moves, served
 from rollout.core.errors import InvalidInput, RefusedByRule, RolloutError
 from rollout.core.flags import Flag, Rule
 from rollout.core.plans import Rollout, Stage, ceiling, covered, no_more_than, stages_done
-from rollout.core.progress import FlagRecord, Progress, Stop
+from rollout.core.progress import Exclusion, FlagRecord, Progress, Stop
 from rollout.core.segments import EVERYONE, Match
 from rollout.core.shares import EVERYBODY, NOBODY, Share
 from tests.core.promises import promise
@@ -60,6 +60,35 @@ def record(
 
 def as_live(progress: Progress) -> Live:
     return {audience: str(share) for audience, share in progress.exposure.items()}
+
+
+def an_exclusion(value: str, guard: str = "upi-failures") -> Exclusion:
+    return Exclusion("bank", value, guard, STOP)
+
+
+def test_what_a_guard_excludes_stays_out_until_its_value_is_readmitted_and_nothing_else_moves() -> None:
+    before = record({"employees": "100%"}, halted=True)
+    once = changes.exclude(before, "bank", "SBI", "upi-failures", STOP)
+    assert once == replace(before.progress, excluded=(an_exclusion("SBI"),))
+    again = replace(before, progress=once)
+    assert changes.exclude(again, "bank", "SBI", "upi-failures", LATER) == once
+    both = changes.exclude(again, "bank", "SBI", "slow-upi", STOP)
+    assert both.excluded == (an_exclusion("SBI"), an_exclusion("SBI", "slow-upi"))
+    wider = replace(again, progress=replace(both, excluded=(*both.excluded, an_exclusion("ICICI"))))
+    assert changes.readmit(wider, "SBI") == replace(before.progress, excluded=(an_exclusion("ICICI"),))
+
+
+def test_readmitting_is_refused_for_who_is_not_excluded_and_while_the_flag_is_locked() -> None:
+    with pytest.raises(RefusedByRule, match="no guard excludes 'HDFC'"):
+        changes.readmit(record({}), "HDFC")
+    locked = record({}, locked=True)
+    with pytest.raises(RefusedByRule, match="locked"):
+        changes.readmit(replace(locked, progress=replace(locked.progress, excluded=(an_exclusion("SBI"),))), "SBI")
+
+
+@given(some_records, some_flags)
+def test_no_file_lifts_what_a_guard_excluded(before: FlagRecord, after: Flag) -> None:
+    assert load_flag(before, after).excluded == before.progress.excluded
 
 
 def check_set(before: FlagRecord, share: str, live: Live, audience: str = "india", **more: Any) -> None:

@@ -75,6 +75,8 @@ def path_that_decided(record: FlagRecord, answer: Answer) -> str | None:
         index = [stage.name for stage in record.flag.stages].index(what)
         plan = record.flag.rollout.plan
         return f"plans.{plan}.stages.{index}" if plan else f"flags.{key}.rollout.stages.{index}"
+    if kind == "guard":
+        return f"guards.{what}"
     ends = {"killed": "", "disabled": ".enabled", "requires": ".requires", "stage": ".audience"}
     return f"flags.{key}{ends[kind]}" if kind in ends else None
 
@@ -89,15 +91,16 @@ def check_consistent(record: FlagRecord, explanation: Explanation) -> None:
             assert all(part.holds for part in parts) == step.holds, step
     last, (kind, _, what) = reached[-1][0], explanation.answer.because.partition(" ")
     wanted = path_that_decided(record, explanation.answer)
-    passed = {"killed": False, "disabled": False, "requires": False, "rule": True, "stage": True}
+    passed = {"killed": False, "disabled": False, "requires": False, "guard": False, "rule": True, "stage": True}
     if wanted is not None:
         assert (last.path, last.holds) == (wanted, passed[kind])
     if kind == "requires":
         assert last.text == f"requires {what}, which is off for them"
+    asked_first = 2 + len(record.flag.requires) + len(record.progress.excluded)
     if kind == "not":
         assert [step for step, _ in reached] == [step for step, _ in questions if "not reached yet" not in step.text]
-        assert not any(step.holds for step, _ in reached[2 + len(record.flag.requires) :])
-    lets_in = [step for step, _ in reached[2 + len(record.flag.requires) :] if step.holds]
+        assert not any(step.holds for step, _ in reached[asked_first:])
+    lets_in = [step for step, _ in reached[asked_first:] if step.holds]
     assert lets_in in ([], [last])
 
 

@@ -1,4 +1,6 @@
-"""`resume` gives nobody anything at that moment, so it does not ask; it says what comes next, and when."""
+"""`resume` of a rollout gives nobody anything at that moment, so it does not ask; it says what comes next, and when.
+With a value it gives the flag back to those whom a guard excluded, and asks.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,15 @@ from rollout.cli.options import Intent, changing, flag_argument
 
 @click.command()
 @flag_argument
+@click.option("--value", metavar="VALUE", help="Not the rollout: give the flag back to those whom a guard excluded.")
 @changing
 @click.pass_obj
-def command(open_desk: OpenDesk, flag: str, address: Address, intent: Intent) -> None:
+def command(open_desk: OpenDesk, flag: str, value: str | None, address: Address, intent: Intent) -> None:
     """Let a halted rollout move again.
 
-    It goes on from where it stands, as its plan says. How long it was halted does not count as baking.
+    It goes on from where it stands, as its plan says. How long it was halted does not count as baking. With --value SBI
+    it lifts what a guard did to the customers of SBI, and asks first. Either way the guards begin anew to judge what
+    they had found.
     """
     with desk_for(open_desk, address, flag) as desk:
-        change_flag(desk, flag, lambda request: desk.resume(flag, request), intent, says_next=True)
+        change_flag(desk, flag, lambda request: desk.resume(flag, request, value=value), intent, says_next=True)
