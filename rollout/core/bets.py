@@ -15,6 +15,8 @@ from math import inf, log
 from rollout.core.guards import Guard, Rate
 from rollout.core.tables import decides_nothing, log_sum
 
+# Evidence that is stored has one number for each of these, in this order: a release that changes them has to change
+# `Guard.question` too, so that it begins anew.
 WORSE = tuple(map(Fraction, ("1.25", "1.5", "2", "3", "5", "10")))
 """How many times over the bound: shares for `max`, odds ratios for `against: control`."""
 

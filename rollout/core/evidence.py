@@ -10,7 +10,7 @@ that add up to at most 1 and are fixed before the minute is seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, fsum, inf, log, log1p, sqrt
 from typing import Any
 
@@ -20,10 +20,11 @@ from rollout.core.guards import Guard
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Since it began: what was counted, the minutes in which something could be learned, and log R for each way in
-    which the bound may be broken (empty before the first such minute). The document holds floats exactly: judging goes
-    on from it as if nothing had happened."""
+    """Since it began: the guard's question, what was counted, the minutes in which something could be learned, and log
+    R for each way in which the bound may be broken (empty before the first such minute). The document holds floats
+    exactly: judging goes on from it as if nothing had happened."""
 
+    question: str = ""
     on: Tally = NO_OUTCOMES
     control: Tally = NO_OUTCOMES
     minutes: int = 0
@@ -31,6 +32,7 @@ class Evidence:
 
     def document(self) -> dict[str, Any]:
         return {
+            "question": self.question,
             "on": [self.on.failures, self.on.total],
             "control": [self.control.failures, self.control.total],
             "minutes": self.minutes,
@@ -48,6 +50,7 @@ NO_EVIDENCE = Evidence()
 
 def read_evidence(document: dict[str, Any]) -> Evidence:
     return Evidence(
+        question=document["question"],
         on=Tally(*document["on"]),
         control=Tally(*document["control"]),
         minutes=document["minutes"],
@@ -55,18 +58,24 @@ def read_evidence(document: dict[str, Any]) -> Evidence:
     )
 
 
+def evidence_on(guard: Guard, evidence: Evidence) -> Evidence:
+    """`evidence`, or none at all where it is about something else: the guard was edited since."""
+    return evidence if evidence.question == guard.question else Evidence(guard.question)
+
+
 def next_evidence(guard: Guard, evidence: Evidence, minute: Minute) -> Evidence:
     """The evidence after one more minute. The caller sees to it that each minute is counted once and in order; for
     `min`, also the minutes without outcomes, and with every class of failure counted."""
+    evidence = evidence_on(guard, evidence)
     on, control = evidence.on + minute.on, evidence.control + minute.control
     ratios = log_ratios(guard, minute) if _may_bet(guard, evidence) else None
     if ratios is None:
-        return Evidence(on, control, evidence.minutes, evidence.wealth)
+        return replace(evidence, on=on, control=control)
     minutes = evidence.minutes + 1
     stake = log(_set_free(minutes)) - log(len(ratios))
     before = evidence.wealth or (-inf,) * len(ratios)
     wealth = tuple(_log_total((had, stake)) + ratio for had, ratio in zip(before, ratios, strict=True))
-    return Evidence(on, control, minutes, wealth)
+    return Evidence(evidence.question, on, control, minutes, wealth)
 
 
 def samples(guard: Guard, evidence: Evidence) -> int:

@@ -47,3 +47,17 @@ class Guard:
     confidence: Share = CONFIDENT
     no_data: timedelta = timedelta(minutes=10)  # silence for this long holds the rollout
     prometheus: tuple[str, str] | None = None  # (url, query) where the reading comes from there
+
+    @property
+    def question(self) -> str:
+        """What outcomes are evidence about, in one line. Evidence on one question says nothing about another; how sure
+        one wants to be, and what is then done, are not part of it."""
+        return f"{self.metric} ({', '.join(self.counts) or 'all'}) by {self.by or 'nothing'}: {self._bound}"
+
+    @property
+    def _bound(self) -> str:
+        if self.max_failures is not None:
+            return f"max {self.max_failures}"
+        if self.min_rate is not None:
+            return f"min {self.min_rate.amount} in {self.min_rate.per}"
+        return f"against {self.against} {self.max_ratio}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, log
 
-from rollout.core.evidence import Evidence, samples
+from rollout.core.evidence import Evidence, evidence_on, samples
 from rollout.core.guards import Guard
 
 
@@ -33,6 +33,7 @@ class Judgement:
 
 def judge(guard: Guard, evidence: Evidence, alpha: Fraction) -> Judgement:
     """`alpha`: how often this group may be stopped wrongly, from `alpha_of_group`."""
+    evidence = evidence_on(guard, evidence)
     seen = samples(guard, evidence)
     enough = seen >= guard.min_samples
     value, needed = evidence.log_value, _log_inverse(alpha)

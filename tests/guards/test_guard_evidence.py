@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -14,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.core.bets import FEWER, WORSE, Minute, log_ratios
-from rollout.core.evidence import NO_EVIDENCE, Evidence, next_evidence, read_evidence, samples
-from rollout.core.guards import Guard
+from rollout.core.evidence import NO_EVIDENCE, Evidence, evidence_on, next_evidence, read_evidence, samples
+from rollout.core.guards import Guard, GuardAction
+from rollout.core.judging import judge
+from rollout.core.shares import Share
 from tests.core.promises import promise
 
 GUARDS = [
@@ -167,7 +170,7 @@ def test_an_outage_on_both_sides_says_nothing_against_the_flag() -> None:
 
 def test_minutes_that_say_nothing_cost_nothing() -> None:
     share, ratio = at_most("2%"), against_control("1.25")
-    assert after(share, [minute(0, 0)] * 50) == NO_EVIDENCE
+    assert after(share, [minute(0, 0)] * 50) == evidence_on(share, NO_EVIDENCE)
     quiet = after(ratio, [minute(0, 50, 0, 50), minute(3, 50), minute(0, 0, 3, 50), minute(5, 5, 5, 5)])
     assert (quiet.minutes, quiet.log_value) == (0, 0.0)
     assert (quiet.on.total, quiet.control.total) == (105, 105)
@@ -175,7 +178,7 @@ def test_minutes_that_say_nothing_cost_nothing() -> None:
 
 def test_silence_is_evidence_against_a_rate_once_it_was_seen_to_exist() -> None:
     guard = at_least("5", min_samples=100)
-    assert after(guard, [minute(0, 0)] * 1000) == NO_EVIDENCE, "what never was has not vanished"
+    assert after(guard, [minute(0, 0)] * 1000).minutes == 0, "what never was has not vanished"
     rising = after(guard, [minute(0, 1)] * 100)
     assert rising.minutes == 0, "the rise is not held against it"
     there = after(guard, [minute(0, 6)] * 60, rising)
@@ -188,13 +191,31 @@ def test_silence_is_evidence_against_a_rate_once_it_was_seen_to_exist() -> None:
 def test_rates_are_of_any_span() -> None:
     hourly, minutely = at_least("300", timedelta(hours=1)), at_least("5")
     history = [minute(0, 6)] * 50 + [minute(0, 0)] * 2
-    assert after(hourly, history) == after(minutely, history)
+    assert after(hourly, history).wealth == after(minutely, history).wealth
 
 
 def test_samples_are_of_what_the_bound_is_about() -> None:
     history = [minute(4, 20, 5, 7)] * 3
     for guard, seen in ((at_most("2%"), 60), (at_least("5"), 48), (against_control("2"), 21)):
         assert samples(guard, after(guard, history)) == seen
+
+
+def test_a_guard_that_was_edited_is_judged_anew() -> None:
+    guard, history = at_most("2%"), [minute(2, 20)] * 9
+    before = after(guard, history)
+    edited = [
+        replace(guard, metric="upi-collect"),
+        replace(guard, counts=("technical",)),
+        replace(guard, by="bank"),
+        at_most("3%"),
+        at_least("5"),
+        against_control("2"),
+    ]
+    for other in edited:
+        assert after(other, history, before) == after(other, history)
+        assert judge(other, before, Fraction(1, 100)).samples == 0
+    surer = replace(guard, confidence=Share.parse("99.9%"), min_samples=5, action=GuardAction.KILL)
+    assert after(surer, history, before) == after(guard, history * 2), "it asks the same"
 
 
 def test_one_failure_refutes_a_bound_of_nothing_and_none_refutes_a_bound_of_everything() -> None:
