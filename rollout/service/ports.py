@@ -11,6 +11,11 @@ from typing import Protocol
 
 MAX_TICK_GAP = timedelta(seconds=60)
 
+INTENTS_KEPT = timedelta(hours=1)  # at the least; half an hour longer at the most
+COUNTS_KEPT = timedelta(hours=3)
+OWN_CLASSES_UNTIL = 1500  # fields of one flag and minute: from then on new classes of failure share one name
+MOST_FIELDS = 2000  # of one flag and minute, with the one that counts what found no place
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -39,6 +44,24 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What is counted of one outcome, and by which fingerprint (64 bits, signed) its intent is known again."""
+
+    flag: str
+    fingerprint: int
+    fields: tuple[str, ...]  # names made by core.outcomes; at least one
+    amount: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One flag's evidence document before and after; None: there is none."""
+
+    before: bytes | None
+    after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """One change, all of it or nothing. It takes the store from `expected_revision` to the next."""
 
@@ -50,6 +73,7 @@ class Commit:
     shared: bytes | None = None  # None leaves it
     blobs: Mapping[str, bytes] = field(default_factory=dict)  # content-addressed, never overwritten
     answer: bytes = b""  # told again to whoever repeats the request id
+    evidence: Mapping[str, Judged] = field(default_factory=dict)  # flag key -> what the decision rests on
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +107,8 @@ class FlagStore(Protocol):
         """Writes all of `commit` or nothing.
 
         A request id seen before is answered with its first answer, whatever the revision. Raises RevisionConflict when
-        the store is not at `expected_revision` (nothing is written).
+        the store is not at `expected_revision`, or holds other evidence than `evidence` was made from (nothing is
+        written).
         """
 
     def answered(self, request_id: str) -> bytes | None:
@@ -110,6 +135,26 @@ class FlagStore(Protocol):
 
     def servers(self) -> Mapping[str, Heard]:
         """The last report of every server that is not forgotten."""
+
+    def count(self, items: Sequence[Counted]) -> int:
+        """Counts each item whose fingerprint was not seen for an hour: every field of it, of its flag and of the minute
+        on the store's clock, grows by its amount. So a batch whose answer was lost may be sent again whole, and a
+        minute that is over never changes.
+
+        How many were new. All of it or nothing. Once a minute has OWN_CLASSES_UNTIL fields a new failure is counted
+        `without_class`, and from MOST_FIELDS on under FOLDED alone.
+        """
+
+    def outcome_counts(self, flag: str, first_minute: int, last_minute: int) -> Mapping[int, Mapping[str, int]]:
+        """Of the minutes from first to last, both included, those in which anything was counted: minute (milliseconds
+        since 1970 UTC // 60000) -> field -> count. Kept for COUNTS_KEPT."""
+
+    def evidence(self) -> Mapping[str, bytes]:
+        """Every flag's evidence document."""
+
+    def judge(self, flag: str, expected: bytes | None, document: bytes | None) -> bool:
+        """Puts `document` in the place of `expected`, of one flag's evidence; None: none at all. False, and nothing is
+        written, where something else than `expected` is there."""
 
     def close(self) -> None:
         """Gives connections back. Closing twice is fine."""

@@ -11,18 +11,21 @@
 --   {ns}:changes        stream  id <revision>-0, about the last 1024 commits as followers hear of them. whole: "1" says
 --                               read everything anew; "0" says that the other fields are all that changed:
 --                               "+<flag key>" -> its document, "-<flag key>" -> "" where it was removed
+--   {ns}:evidence       hash    flag key -> what the guards' judgement of it rests on; between commits by judge.lua
 --   {ns}:request:<id>   string  "<revision>\n<answer>", for 24 hours: told again to whoever repeats the request
 --
 -- Written elsewhere, because no revision counts them: {ns}:ticks by tick.lua, and heartbeats by redis.py:
 --   {ns}:server:<id>    string  the server's last report, expires when its lifetime is over
 --   {ns}:servers        zset    server id -> when it was heard last (ms): which of the above to look for
+-- and outcomes by count.lua.
 --
--- KEYS  head, shared, flags, audit, changes, request, blob...
--- ARGV  expected revision, next revision, at_ms, audit line, request record, whole ("1" or "0"), then three groups,
---       each its length and its members: shared (0 or 1), flags written (key, document, ...), flags removed (key, ...);
---       then the content of each blob.
--- Returns {"committed"}, {"repeated", record}, {"conflict", revision}, {"earlier", at_ms of the last commit},
---       {"ahead", revision of the audit log} or {"type", key, its type}.
+-- KEYS  head, shared, flags, audit, changes, request, evidence, blob...
+-- ARGV  expected revision, next revision, at_ms, audit line, request record, whole ("1" or "0"), then four groups,
+--       each its length and its members: shared (0 or 1), flags written (key, document, ...), flags removed (key, ...),
+--       evidence (flag key, "1" where there was some or "0", that before, "1" or "0", that after, ...); then the content
+--       of each blob.
+-- Returns {"committed"}, {"repeated", record}, {"conflict", revision}, {"judged", flag key of which there is other
+--       evidence}, {"earlier", at_ms of the last commit}, {"ahead", revision of the audit log} or {"type", key, its type}.
 --
 -- A script is atomic, yet an error midway does not take back what it wrote. So everything that can fail is looked at
 -- before the first write, and the first write is one that the server itself refuses when memory is used up, on a
@@ -32,7 +35,8 @@
 -- Redis 6.2 and Valkey 7.2 run this: no shebang, no functions.
 
 local head, shared, flags, audit, changes, request = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local FIRST_BLOB = 7
+local evidence = KEYS[7]
+local FIRST_BLOB = 8
 local expected, following, at_ms, entry, record, whole = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local next_argument = 7
 
@@ -46,9 +50,11 @@ local function take_group()
   return group
 end
 
-local shared_written, flags_written, flags_removed = take_group(), take_group(), take_group()
+local shared_written, flags_written, flags_removed, judged = take_group(), take_group(), take_group(), take_group()
 
-local types = {[head] = "hash", [flags] = "hash", [audit] = "stream", [changes] = "stream"} -- all others: string
+local types = { -- all others: string
+  [head] = "hash", [flags] = "hash", [audit] = "stream", [changes] = "stream", [evidence] = "hash",
+}
 for _, key in ipairs(KEYS) do
   local found = redis.call("TYPE", key).ok
   if found ~= "none" and found ~= (types[key] or "string") then
@@ -65,6 +71,12 @@ local last = redis.call("HMGET", head, "revision", "at_ms")
 local revision, last_at_ms = last[1] or "0", last[2] or "0"
 if revision ~= expected then
   return {"conflict", revision}
+end
+for i = 1, #judged, 5 do
+  local stored = redis.call("HGET", evidence, judged[i])
+  if stored ~= (judged[i + 1] == "1" and judged[i + 2]) then -- false where there is none, on both sides
+    return {"judged", judged[i]}
+  end
 end
 if tonumber(at_ms) < tonumber(last_at_ms) then
   return {"earlier", last_at_ms}
@@ -104,6 +116,13 @@ for i = 1, #flags_written, 2 do
 end
 for _, key in ipairs(flags_removed) do
   redis.call("HDEL", flags, key)
+end
+for i = 1, #judged, 5 do
+  if judged[i + 3] == "1" then
+    redis.call("HSET", evidence, judged[i], judged[i + 4])
+  else
+    redis.call("HDEL", evidence, judged[i])
+  end
 end
 for i = FIRST_BLOB, #KEYS do
   redis.call("SET", KEYS[i], ARGV[next_argument + i - FIRST_BLOB], "NX")

@@ -12,8 +12,9 @@ from datetime import timedelta
 from threading import Condition
 
 from rollout.core.errors import InvalidInput, RevisionConflict
-from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Heard, Stored, Ticked
+from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Counted, Heard, Stored, Ticked
 from rollout.stores import told
+from rollout.stores.memory_counts import MemoryCounts
 
 REQUESTS_KEPT_MS = 24 * 60 * 60 * 1000
 CHANGES_KEPT = 1024
@@ -54,6 +55,8 @@ class MemoryFlagStore:
         self._ticked_ms = 0
         self._last_tick_at_ms: int | None = None
         self._heartbeats: dict[str, _Heartbeat] = {}
+        self._evidence: dict[str, bytes] = {}
+        self._counts = MemoryCounts()
 
     def read(self, keys: Sequence[str] | None = None) -> Stored:
         with self._changed:
@@ -74,6 +77,9 @@ class MemoryFlagStore:
                 return answered.committed
             if commit.expected_revision != self._revision:
                 raise RevisionConflict(f"the store is at revision {self._revision}, not {commit.expected_revision}")
+            for flag, judged in commit.evidence.items():
+                if self._evidence.get(flag) != judged.before:
+                    raise RevisionConflict(f"there is other evidence of {flag} by now")
             if commit.at_ms < self._written_at_ms:
                 raise InvalidInput(f"a commit at {commit.at_ms} ms is earlier than the last, at {self._written_at_ms}")
             self._write(commit)
@@ -128,6 +134,25 @@ class MemoryFlagStore:
                 for id_, beat in self._heartbeats.items()
             }
 
+    def count(self, items: Sequence[Counted]) -> int:
+        with self._changed:
+            return self._counts.count(items, self._clock())
+
+    def outcome_counts(self, flag: str, first_minute: int, last_minute: int) -> Mapping[int, Mapping[str, int]]:
+        with self._changed:
+            return self._counts.between(flag, first_minute, last_minute)
+
+    def evidence(self) -> Mapping[str, bytes]:
+        with self._changed:
+            return dict(self._evidence)
+
+    def judge(self, flag: str, expected: bytes | None, document: bytes | None) -> bool:
+        with self._changed:
+            if self._evidence.get(flag) != expected:
+                return False
+            self._keep_evidence(flag, document)
+            return True
+
     def close(self) -> None:
         """There is nothing to give back."""
 
@@ -148,9 +173,17 @@ class MemoryFlagStore:
                 self._flags.pop(key, None)
             else:
                 self._flags[key] = document
+        for flag, judged in commit.evidence.items():
+            self._keep_evidence(flag, judged.after)
         self._blobs = {**commit.blobs, **self._blobs}
         repeat = Committed(self._revision, commit.answer, repeated=True)
         self._answered[commit.request_id] = _Answered(repeat, self._clock() + REQUESTS_KEPT_MS)
+
+    def _keep_evidence(self, flag: str, document: bytes | None) -> None:
+        if document is None:
+            self._evidence.pop(flag, None)
+        else:
+            self._evidence[flag] = document
 
     def _forget_old_requests(self) -> None:
         now = self._clock()

@@ -22,7 +22,20 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
-from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Heard, Stored, Ticked
+from rollout.service.ports import (
+    COUNTS_KEPT,
+    MAX_TICK_GAP,
+    MOST_FIELDS,
+    OWN_CLASSES_UNTIL,
+    Change,
+    Commit,
+    Committed,
+    Counted,
+    Heard,
+    Judged,
+    Stored,
+    Ticked,
+)
 from rollout.stores import told
 
 DEADLINE = timedelta(seconds=0.5)  # for a connection, and for each answer
@@ -30,6 +43,7 @@ WAITING_SLICE = timedelta(seconds=0.5)  # while waiting for changes, a server th
 BULKY = 256 * 1024  # bytes of a commit from which on it gets
 BULKY_DEADLINE = timedelta(seconds=10)  # because sending and syncing a member list takes longer
 LONGEST_GAP_MS = str(MAX_TICK_GAP // timedelta(milliseconds=1))
+INTENT_BUCKETS = 16384  # of count.lua: small enough sets up to 4,600 outcomes a second
 LONGEST_LIFETIME_MS = 24 * 60 * 60 * 1000  # of a server's report: ids that were not heard for longer are dropped
 
 
@@ -220,6 +234,32 @@ class RedisFlagStore:
             known = zip(ids, reports, ages, strict=True)
             return {id_: Heard(report, age) for id_, report, age in known if report is not None}
 
+    def count(self, items: Sequence[Counted]) -> int:
+        with self._plainly():
+            return int(_run(self._client, COUNT, [self._keys.outcomes], _count_input(self._keys, items)))
+
+    def outcome_counts(self, flag: str, first_minute: int, last_minute: int) -> Mapping[int, Mapping[str, int]]:
+        minutes = range(first_minute, last_minute + 1)
+        with self._plainly(), self._client.pipeline(transaction=False) as pipeline:
+            for minute in minutes:
+                pipeline.hgetall(self._keys.outcomes_of(flag, minute))
+            counted = zip(minutes, pipeline.execute(), strict=True)
+            return {
+                minute: {field.decode(): int(count) for field, count in counts.items()}
+                for minute, counts in counted
+                if counts
+            }
+
+    def evidence(self) -> Mapping[str, bytes]:
+        with self._plainly():
+            found = self._client.hgetall(self._keys.evidence)
+            return {flag.decode(): document for flag, document in found.items()}
+
+    def judge(self, flag: str, expected: bytes | None, document: bytes | None) -> bool:
+        with self._plainly():
+            arguments = [flag.encode(), *_optional(expected), *_optional(document)]
+            return bool(_run(self._client, JUDGE, [self._keys.evidence], arguments))
+
     def close(self) -> None:
         self._closed = True
         for client in (self._client, self._follower, self._patient):
@@ -228,6 +268,8 @@ class RedisFlagStore:
     def _refusal(self, commit: Commit, outcome: str, facts: list[bytes]) -> Exception:
         if outcome == "conflict":
             return RevisionConflict(f"the store is at revision {int(facts[0])}, not {commit.expected_revision}")
+        if outcome == "judged":
+            return RevisionConflict(f"there is other evidence of {facts[0].decode()} by now")
         if outcome == "earlier":
             return InvalidInput(f"a commit at {commit.at_ms} ms is earlier than the last, at {int(facts[0])}")
         if outcome == "ahead":
@@ -280,6 +322,8 @@ def _script(name: str) -> _Script:
 COMMIT = _script("commit.lua")
 READ = _script("read.lua")
 TICK = _script("tick.lua")
+COUNT = _script("count.lua")
+JUDGE = _script("judge.lua")
 
 
 def _run(client: Any, script: _Script, keys: Sequence[str], arguments: Sequence[bytes | str]) -> Any:
@@ -303,12 +347,18 @@ class _Keys:
         self.changes = self._prefix + "changes"
         self.ticks = self._prefix + "ticks"
         self.servers = self._prefix + "servers"
+        self.evidence = self._prefix + "evidence"
+        self.outcomes = self._prefix + "outcomes"
+        self.intents = self._prefix + "intents"
 
     def blob(self, digest: str) -> str:
         return f"{self._prefix}blob:{digest}"
 
     def request(self, request_id: str) -> str:
         return f"{self._prefix}request:{request_id}"
+
+    def outcomes_of(self, flag: str, minute: int) -> str:
+        return f"{self.outcomes}:{flag}:{minute}"
 
     def server(self, server_id: str) -> str:
         return f"{self._prefix}server:{server_id}"
@@ -345,6 +395,7 @@ def _script_input(names: _Keys, commit: Commit) -> tuple[list[str], list[bytes]]
         names.audit,
         names.changes,
         names.request(commit.request_id),
+        names.evidence,
         *map(names.blob, commit.blobs),
     ]
     arguments = [
@@ -357,9 +408,34 @@ def _script_input(names: _Keys, commit: Commit) -> tuple[list[str], list[bytes]]
         *_group([] if commit.shared is None else [commit.shared]),
         *_group(list(chain.from_iterable((key.encode(), document) for key, document in written.items()))),
         *_group(removed),
+        *_group(list(chain.from_iterable(_judged(flag, judged) for flag, judged in commit.evidence.items()))),
         *commit.blobs.values(),
     ]
     return keys, arguments
+
+
+def _judged(flag: str, judged: Judged) -> tuple[bytes, ...]:
+    return flag.encode(), *_optional(judged.before), *_optional(judged.after)
+
+
+def _optional(document: bytes | None) -> tuple[bytes, bytes]:
+    """A script has no arguments that are missing."""
+    return (b"0", b"") if document is None else (b"1", document)
+
+
+def _count_input(names: _Keys, items: Sequence[Counted]) -> list[str]:
+    """ARGV of count.lua. What outcomes have in common is said once, and they are one argument, since a worker that
+    packs them answers checks at the same time."""
+    kinds: dict[tuple[str, tuple[str, ...]], int] = {}
+    lines = [
+        f"{item.fingerprint} {item.fingerprint % INTENT_BUCKETS} "
+        f"{kinds.setdefault((item.flag, item.fields), len(kinds) + 1)} {item.amount}\n"
+        for item in items
+    ]
+    said = chain.from_iterable((flag, str(len(fields)), *fields) for flag, fields in kinds)
+    kept_s = COUNTS_KEPT // timedelta(seconds=1)
+    limits = map(str, (kept_s, OWN_CLASSES_UNTIL, MOST_FIELDS, len(kinds)))
+    return [names.intents, *limits, *said, "".join(lines)]
 
 
 def _group(members: list[bytes]) -> list[bytes]:

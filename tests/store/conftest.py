@@ -35,6 +35,7 @@ class Backend:
             b"string": raw.get,
             b"hash": raw.hgetall,
             b"stream": raw.xrange,
+            b"set": raw.smembers,
             b"list": lambda key: raw.lrange(key, 0, -1),
             b"zset": lambda key: raw.zrange(key, 0, -1, withscores=True),
         }
