@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from rollout.cli.guard_rows import guard_fields, guard_rows
 from rollout.cli.overview import health_cell
 from rollout.cli.terminal import Cell, Styled, Terminal
 from rollout.cli.times import ago, day_words, now_of
@@ -20,6 +21,7 @@ def tell_flag(terminal: Terminal, flag: Document) -> None:
         _tell_people(terminal, flag)
         return
     rows = [*_facts(flag), *(_stage_fields(flag, stage) for stage in flag["stages"])]
+    rows += [row for guard in flag.get("guards", ()) for row in guard_fields(guard)]
     for row in [*rows, *(_history_fields(entry) for entry in flag.get("history", ()))]:
         terminal.fields(row)
 
@@ -29,6 +31,7 @@ def _tell_people(terminal: Terminal, flag: Document) -> None:
     for name, said in _facts(flag):
         terminal.line(Styled(f"{name:<{NAME}}", "bold"), _cell(flag, name, said))
     _tell_rows(terminal, "stages", [_stage(flag, stage, now) for stage in flag["stages"]])
+    _tell_rows(terminal, "guards", [row for guard in flag.get("guards", ()) for row in guard_rows(guard)])
     _tell_rows(terminal, "history", [_done(entry, now) for entry in flag.get("history", ())])
 
 
@@ -51,6 +54,8 @@ def _facts(flag: Document) -> Iterator[tuple[str, str]]:
         if flag.get(word):
             yield word, stop_words(flag[word])
     yield "live", live_words(flag)
+    for one in flag.get("excluded", ()):
+        yield "excluded", f"{one['attribute']} {one['value']} by guard {one['guard']}, {stop_words(one)}"
     if flag.get("health") and flag["state"] != "on":
         yield "health", flag["health"]
     yield "about", flag["description"]

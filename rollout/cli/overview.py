@@ -17,7 +17,7 @@ COLUMNS = ("flag", "state", "stage", "live", "next", "owner", "file", "health", 
 TITLES = ("flag", "state", "stage", "live", "health", "next", "owner", "file")
 DISPENSABLE = ("owner", "health", "next")
 
-_HEALTH_STYLES = {"breached": "strong red", "too little data": "yellow", "source silent": "yellow"}
+HEALTH_STYLES = {"breached": "strong red", "too little data": "yellow", "source silent": "yellow"}
 
 
 def tell_all(terminal: Terminal, document: Document) -> None:
@@ -58,7 +58,7 @@ def fields(line: Document) -> list[str]:
 
 def health_cell(line: Document) -> Cell:
     health = _health(line)
-    style = _HEALTH_STYLES.get(health)
+    style = HEALTH_STYLES.get(health)
     return Styled(health, style) if style else health
 
 
@@ -87,7 +87,7 @@ def _stage(line: Document) -> str:
 
 
 def _health(line: Document) -> str:
-    return line.get("health", "") if _has_rollout(line) else ""
+    return line.get("health") or "" if _has_rollout(line) else ""
 
 
 def _next_stage(line: Document) -> str:

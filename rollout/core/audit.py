@@ -35,6 +35,7 @@ class Entry:
     flag: str | None  # None for what concerns a whole file
     before: Document
     after: Document
+    evidence: Document | None = None  # of what a guard did: all that its judgement rests upon
 
     def document(self) -> Document:
         return {
@@ -49,6 +50,7 @@ class Entry:
             "after": self.after,
             "reason": self.reason,
             "request_id": self.request_id,
+            **({} if self.evidence is None else {"evidence": self.evidence}),
         }
 
 

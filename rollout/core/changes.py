@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from rollout.core.errors import InvalidInput, RefusedByRule
 from rollout.core.flags import Flag
+from rollout.core.guards import Guard, GuardAction
 from rollout.core.plans import Exposure, ceiling, no_more_than, stages_done
 from rollout.core.progress import Exclusion, FlagRecord, Progress, Stop
 from rollout.core.shares import EVERYBODY, NOBODY, Share
@@ -107,6 +108,23 @@ def exclude(record: FlagRecord, attribute: str, value: str, guard: str, stop: St
     if any((one.attribute, one.value, one.guard) == (attribute, value, guard) for one in excluded):
         return record.progress
     return replace(record.progress, excluded=(*excluded, Exclusion(attribute, value, guard, stop)))
+
+
+def guarded(record: FlagRecord, guard: Guard, value: str | None, stop: Stop) -> Progress:
+    """What a guard's action does to a flag, where `value` (of `guard.by`) or, without it, everybody is out of bounds. A
+    rollback takes back one stage, and holds where there is none to take back."""
+    progress = record.progress
+    match guard.action:
+        case GuardAction.WARN:
+            return progress
+        case GuardAction.HALT:
+            return replace(progress, halted=progress.halted or stop)
+        case GuardAction.EXCLUDE:
+            return exclude(record, guard.by or "", value or "", guard.name, stop)
+        case GuardAction.ROLLBACK:
+            return rollback(record, stop) if progress.exposure else replace(progress, halted=progress.halted or stop)
+        case GuardAction.KILL:
+            return kill(record, stop)
 
 
 def readmit(record: FlagRecord, value: str) -> Progress:

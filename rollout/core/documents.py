@@ -63,7 +63,7 @@ def shared_document(state: State) -> Document:
     return {
         "attributes": [_attribute(attribute) for attribute in definitions.attributes.values()],
         "segments": [_segment(segment) for segment in definitions.segments.values()],
-        "guards": [_guard(guard) for guard in definitions.guards.values()],
+        "guards": [guard_document(guard) for guard in definitions.guards.values()],
         "windows": [_window(window) for window in definitions.windows.values()],
         "archived": sorted(state.archived),
         "file": _file(state.file) if state.file else None,
@@ -74,7 +74,7 @@ def shared_document(state: State) -> Document:
 def read_shared(document: Document, revision: int, records: Mapping[str, FlagRecord]) -> State:
     attributes = [_read_attribute(one) for one in document["attributes"]]
     segments = [_read_segment(one) for one in document["segments"]]
-    guards = [_read_guard(one) for one in document["guards"]]
+    guards = [read_guard(one) for one in document["guards"]]
     windows = [_read_window(one) for one in document.get("windows", ())]
     return State(
         revision=revision,
@@ -304,7 +304,7 @@ def _read_test(document: list[Any]) -> Test:
     return _TEST_OF[word](tuple(operands))
 
 
-def _guard(guard: Guard) -> Document:
+def guard_document(guard: Guard) -> Document:
     return _slim(
         name=guard.name,
         description=guard.description,
@@ -323,7 +323,7 @@ def _guard(guard: Guard) -> Document:
     )
 
 
-def _read_guard(document: Document) -> Guard:
+def read_guard(document: Document) -> Guard:
     rate = document.get("min")
     prometheus = document.get("prometheus")
     return Guard(

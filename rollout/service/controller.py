@@ -1,11 +1,11 @@
-"""Moves rollouts along their plans. Every server ticks, each second; each looks at what it serves, and tries to carry
-out what `decide` says. The revision that it was decided on makes exactly one of them succeed. There is no leader.
+"""Moves rollouts along their plans. Every server ticks, each second; each judges what was reported back, looks at what
+it serves, and tries to carry out what `decide` says. The revision that it was decided on makes exactly one of them
+succeed. There is no leader.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from rollout.core.audit import Actor
@@ -14,10 +14,11 @@ from rollout.core.errors import RevisionConflict, UnknownFlag
 from rollout.core.flags import Flag
 from rollout.core.plans import stages_done
 from rollout.core.progress import FlagRecord, State
-from rollout.core.progression import Decision, Enter, Hold, Moment, Verdict, decide
+from rollout.core.progression import Decision, Enter, Hold, Moment, decide
 from rollout.core.windows import Window
 from rollout.service.answers import Answer
 from rollout.service.follower import Follower
+from rollout.service.guarding import Judge, Watched, Watches, verdict
 from rollout.service.operations import EPOCH, Operations, Request
 from rollout.service.ports import FlagStore
 
@@ -26,14 +27,14 @@ MOST_STEPS = 50
 """In one tick, so that thousands of flags that begin at once do not hold up what people change meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
 class Controller:
-    """`server` names this server in the audit."""
-
-    store: FlagStore
-    operations: Operations
-    follower: Follower
-    server: str
+    def __init__(self, store: FlagStore, operations: Operations, follower: Follower, server: str) -> None:
+        """`server` names this server in the audit."""
+        self.store = store
+        self.operations = operations
+        self.follower = follower
+        self.server = server
+        self.judge = Judge(store, operations, Watches(store), server)
 
     def tick(self) -> list[Answer]:
         """Says that this server is there, and takes every step that is due. A server that cannot follow the store does
@@ -42,14 +43,16 @@ class Controller:
             return []
         ticked = self.store.tick()
         moment = Moment(EPOCH + timedelta(milliseconds=ticked.now_ms), timedelta(milliseconds=ticked.ticked_ms))
-        return list(self._steps(self.follower.current.state, moment))
+        state = self.follower.current.state
+        stopped = self.judge.judge(state, moment)
+        return [*stopped, *self._steps(state, moment, self.judge.watches.known)]
 
-    def _steps(self, state: State, moment: Moment) -> Iterator[Answer]:
+    def _steps(self, state: State, moment: Moment, watches: Mapping[str, Watched]) -> Iterator[Answer]:
         steps = 0
         for record in state.records.values():
             if steps == MOST_STEPS:
                 return
-            decision = next_step(record, state, moment)
+            decision = next_step(record, state, moment, watches.get(record.flag.key))
             if isinstance(decision, Enter):
                 steps += 1
                 answer = self._enter(record, decision.stage)
@@ -70,8 +73,8 @@ class Controller:
             return None  # somebody moved it meanwhile; the next tick sees what came of that
 
 
-def next_step(record: FlagRecord, state: State, moment: Moment) -> Decision:
-    """What the plan says is next for a flag as it stands."""
+def next_step(record: FlagRecord, state: State, moment: Moment, watched: Watched | None) -> Decision:
+    """What the plan says is next for a flag as it stands, its guards having seen what they have."""
     if not _may_move(record):
         return Hold("nothing to do")
     missing = [key for key in record.flag.requires if not _alive(state.records.get(key))]
@@ -81,7 +84,8 @@ def next_step(record: FlagRecord, state: State, moment: Moment) -> Decision:
     undefined = [name for name in named if name not in state.definitions.windows]
     if undefined:  # a flag that cannot be judged waits alone
         return Hold(f"no window is called {undefined[0]}")
-    return decide(record.flag, record.progress, verdict(record), moment, windows_of(record.flag, state))
+    health = verdict(record, state, watched, moment)
+    return decide(record.flag, record.progress, health, moment, windows_of(record.flag, state))
 
 
 def _may_move(record: FlagRecord) -> bool:
@@ -91,21 +95,6 @@ def _may_move(record: FlagRecord) -> bool:
 
 def _alive(record: FlagRecord | None) -> bool:
     return record is not None and record.flag.enabled and record.progress.killed is None
-
-
-def verdict(record: FlagRecord) -> Verdict:
-    """On the guards that watch a flag where it stands. Without guards there is nothing that could be unhealthy; with
-    guards and nothing reported, silence never counts as health."""
-    return Verdict.SOURCE_SILENT if guards_watching(record) else Verdict.HEALTHY
-
-
-def guards_watching(record: FlagRecord) -> tuple[str, ...]:
-    """The rollout's own guards, and those of the stages that were entered."""
-    rollout = record.flag.rollout
-    if rollout is None:
-        return ()
-    entered = rollout.stages[: stages_done(rollout.stages, record.progress.exposure)]
-    return tuple(dict.fromkeys([*rollout.guards, *(guard for stage in entered for guard in stage.guards)]))
 
 
 def windows_of(flag: Flag, state: State) -> tuple[Window, ...]:

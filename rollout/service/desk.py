@@ -16,6 +16,7 @@ from rollout.core.shares import Share
 from rollout.service import reports
 from rollout.service.answers import Answer
 from rollout.service.follower import Follower
+from rollout.service.guarding import Watches
 from rollout.service.operations import Operations, Request, moment_of
 from rollout.service.ports import FlagStore
 from rollout.service.snapshot import Snapshot
@@ -70,6 +71,7 @@ class StoreDesk:
         self._read_text = read_text
         self._snapshot = snapshot
         self._operations = Operations(store)
+        self._watches = Watches(store)
 
     @classmethod
     def straight(cls, store: FlagStore, read_text: ReadText) -> StoreDesk:
@@ -115,11 +117,12 @@ class StoreDesk:
         return self._operations.load(self._read(files), request, action="apply", prune=prune)
 
     def status(self) -> Document:
-        return reports.status_report(self._snapshot(), self._store.servers(), self._moment())
+        return reports.status_report(self._snapshot(), self._store.servers(), self._moment(), self._watches.look())
 
     def flag_status(self, flag: str) -> Document:
         entries = self.audit(flag=flag)["entries"]
-        return reports.flag_status_report(self._snapshot(), flag, self._moment(), entries)
+        watched = self._watches.look().get(flag)
+        return reports.flag_status_report(self._snapshot(), flag, self._moment(), entries, watched)
 
     def explain(self, flag: str, context: Mapping[str, object]) -> Document:
         snapshot = self._snapshot()

@@ -12,6 +12,8 @@ from rollout.core.definitions import Definitions, FlagFile
 from rollout.core.documents import flag_document, read_flag, read_record, read_shared, record_document, shared_document
 from rollout.core.members import digest_of
 from rollout.core.progress import FlagRecord, State
+from rollout.core.watch_documents import read_watch, watch_document
+from rollout.core.watching import Watch
 from rollout.service.ports import Stored
 
 
@@ -33,6 +35,14 @@ def decode_state(stored: Stored) -> State:
         return State(revision=stored.revision)
     records = {key: decode_record(document) for key, document in stored.flags.items()}
     return read_shared(orjson.loads(stored.shared), stored.revision, records)
+
+
+def encode_watch(watch: Watch) -> bytes:
+    return orjson.dumps(watch_document(watch))
+
+
+def decode_watch(document: bytes) -> Watch:
+    return read_watch(orjson.loads(document))
 
 
 def encode_answer(answer: dict[str, Any]) -> bytes:

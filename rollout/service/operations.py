@@ -20,24 +20,28 @@ from rollout.core import changes
 from rollout.core.audit import Actor, Entry, canonical_line
 from rollout.core.definitions import FlagFile
 from rollout.core.documents import Document, progress_document
-from rollout.core.errors import InvalidInput, OutdatedView, RevisionConflict, RolloutError, UnknownFlag
+from rollout.core.errors import InvalidInput, OutdatedView, RefusedByRule, RevisionConflict, RolloutError, UnknownFlag
 from rollout.core.flags import FLAG_KEY
 from rollout.core.loading import load_file
 from rollout.core.progress import FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.progression import Moment, with_bake
 from rollout.core.segments import EVERYONE
 from rollout.core.shares import Share
+from rollout.core.watch_documents import finding_document
+from rollout.core.watching import Finding, begun_anew, failing, tripped
 from rollout.service.answers import Answer, change_answer, load_answer
 from rollout.service.encoding import (
     decode_answer,
     decode_record,
     decode_state,
+    decode_watch,
     encode_answer,
     encode_record,
     encode_shared,
+    encode_watch,
     file_blobs,
 )
-from rollout.service.ports import Commit, FlagStore, Stored
+from rollout.service.ports import Commit, FlagStore, Judged, Stored
 
 Transition: TypeAlias = Callable[[FlagRecord, Stop], Progress]
 """What becomes of a flag; the stop says who, when and why, for those transitions that stop something."""
@@ -77,6 +81,8 @@ class _Draft:
     flag: str | None = None
     shared: bytes | None = None
     blobs: Mapping[str, bytes] = field(default_factory=dict)
+    watch: Judged | None = None  # the flag's, before and after
+    finding: Document | None = None  # of a guard, for the record
 
 
 class Operations:
@@ -132,6 +138,26 @@ class Operations:
         of servers exactly one succeeds. Raises UnknownFlag, RevisionConflict, StoreUnavailable."""
         return self._change("enter", key, lambda record, _: changes.enter(record, stage), request)
 
+    def trip(self, key: str, finding: Finding, watch: Judged, request: Request) -> Answer:
+        """A guard acts on what it found, and the watch that it was found in is replaced by the one that says so, in the
+        same commit: of any number of servers exactly one acts. A drill changes nothing else. There always is an entry
+        with the evidence. Raises UnknownFlag, RevisionConflict (another watch is there), StoreUnavailable."""
+
+        def attempt() -> Answer:
+            stored = self._store.read([key])
+            record = _record(stored, key)
+            if self._store.evidence().get(key) != watch.before:
+                raise OutdatedView(f"the outcomes of {key} were judged by another server", "look again")
+            moment = moment_of(stored)
+            stop = Stop(request.actor.id, moment.at, request.reason)
+            wanted = record.progress if finding.drill else changes.guarded(record, finding.guard, finding.value, stop)
+            action = "drill" if finding.drill else finding.guard.action.value
+            changed = _moved(record, wanted, moment, stored.revision + 1)
+            draft = replace(_draft(action, record, changed, request), watch=watch, finding=finding_document(finding))
+            return self._commit(stored, moment.at, request, draft)
+
+        return self._answered_once(request, attempt)
+
     def load(self, file: FlagFile, request: Request, *, action: str = "load", prune: bool = False) -> Answer:
         """Brings a version of the file in force. Raises RefusedByRule (drops more than half of the flags, uses an
         archived key), RevisionConflict, StoreUnavailable. The file that is in force already changes nothing."""
@@ -151,22 +177,37 @@ class Operations:
             _check_seen(request, record.revision, key)
             moment = moment_of(stored)
             wanted = transition(record, Stop(request.actor.id, moment.at, request.reason))
-            after = with_bake(record.progress, wanted, moment)
-            changed = replace(record, progress=after, revision=stored.revision + 1)
-            answer = change_answer(action, record, changed, request)
-            if request.dry_run or _same(record.progress, after):
-                return answer | {"changed": False, "revision": stored.revision}
-            draft = _Draft(
-                action=action,
-                flag=key,
-                before=progress_document(record.progress),
-                after=progress_document(after),
-                answer=answer,
-                flags={key: encode_record(changed)},
-            )
-            return self._commit(stored, moment.at, request, draft)
+            changed = _moved(record, wanted, moment, stored.revision + 1)
+            draft = _draft(action, record, changed, request)
+            if action in ("set", "advance") and draft.answer["raises"]:
+                self._check_guards(stored, record)
+            if request.dry_run or _same(record.progress, changed.progress):
+                return draft.answer | {"changed": False, "revision": stored.revision}
+            watch = self._begun_anew(record, changed) if action == "resume" else None
+            return self._commit(stored, moment.at, request, replace(draft, watch=watch))
 
         return self._answered_once(request, attempt)
+
+    def _check_guards(self, stored: Stored, record: FlagRecord) -> None:
+        """Raises RefusedByRule while a guard that stopped the whole rollout was not begun anew."""
+        document = self._store.evidence().get(record.flag.key)
+        guards = decode_state(replace(stored, flags={})).definitions.guards
+        name = failing(decode_watch(document), guards.values()) if document else None
+        if name is not None:
+            raise RefusedByRule(
+                f"guard {name} stopped {record.flag.key}", f"`rollout resume {record.flag.key}` has it begin anew"
+            )
+
+    def _begun_anew(self, before: FlagRecord, after: FlagRecord) -> Judged | None:
+        """Whoever says that a flag may go on has its guards begin anew: what they had found would stop it at once."""
+        document = self._store.evidence().get(before.flag.key)
+        if document is None:
+            return None
+        watch = decode_watch(document)
+        out = {(one.guard, one.value) for one in after.progress.excluded}
+        readmitted = {(one.guard, one.value) for one in before.progress.excluded} - out
+        groups = readmitted or tripped(watch) - out
+        return Judged(document, encode_watch(begun_anew(watch, groups))) if groups else None
 
     def _load(self, file: FlagFile, request: Request, action: str, prune: bool) -> Answer:
         stored = self._store.read()
@@ -215,6 +256,7 @@ class Operations:
             flag=draft.flag,
             before=draft.before,
             after=draft.after,
+            evidence=draft.finding,
         )
         commit = Commit(
             expected_revision=stored.revision,
@@ -224,6 +266,7 @@ class Operations:
             flags=draft.flags,
             shared=draft.shared,
             blobs=draft.blobs,
+            evidence={draft.flag: draft.watch} if draft.flag and draft.watch else {},
             answer=encode_answer(draft.answer | {"changed": True, "revision": revision}),
         )
         return decode_answer(self._store.commit(commit).answer)
@@ -270,6 +313,23 @@ def _check_seen(request: Request, revision: int, what: str) -> None:
             f"{what} changed at revision {revision}, after revision {request.seen_revision} that you saw",
             "look at it again, then decide",
         )
+
+
+def _moved(before: FlagRecord, wanted: Progress, moment: Moment, revision: int) -> FlagRecord:
+    """The record as it is after `revision`; the very same where its progress is."""
+    after = with_bake(before.progress, wanted, moment)
+    return before if after == before.progress else replace(before, progress=after, revision=revision)
+
+
+def _draft(action: str, before: FlagRecord, after: FlagRecord, request: Request) -> _Draft:
+    return _Draft(
+        action=action,
+        flag=before.flag.key,
+        before=progress_document(before.progress),
+        after=progress_document(after.progress),
+        answer=change_answer(action, before, after, request),
+        flags={} if after is before else {before.flag.key: encode_record(after)},
+    )
 
 
 def _record(stored: Stored, key: str) -> FlagRecord:

@@ -29,6 +29,8 @@ def replay(lines: Iterable[bytes], blob: FetchBlob, state: State | None = None) 
 
 
 def _flag_changed(state: State, entry: Document) -> State:
+    if entry["after"] == entry["before"]:  # a guard warned, or was drilled
+        return replace(state, revision=entry["revision"])
     record = state.records[entry["flag"]]
     changed = replace(record, progress=read_progress(entry["after"]), revision=entry["revision"])
     return replace(state, revision=entry["revision"], records={**state.records, entry["flag"]: changed})

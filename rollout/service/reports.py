@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import orjson
@@ -21,8 +22,10 @@ from rollout.core.progression import Enter, Moment, Verdict
 from rollout.core.shares import Share
 from rollout.core.simulation import timetable
 from rollout.service.answers import held_back, state_word
-from rollout.service.controller import next_step, verdict, windows_of
+from rollout.service.controller import next_step, windows_of
 from rollout.service.encoding import unpack_json
+from rollout.service.guard_reports import guards_report
+from rollout.service.guarding import Watched, verdict
 from rollout.service.ports import FlagStore, Heard
 from rollout.service.roll_call import CONFIRMED
 from rollout.service.snapshot import FetchBlob, Snapshot
@@ -32,17 +35,23 @@ Document: TypeAlias = dict[str, Any]
 SCHEMA = {"schema_version": 1}
 """Every document says which; a field that changes its meaning would change it."""
 
+NOTHING_SEEN: Mapping[str, Watched] = MappingProxyType({})
+
 _URGENT = ("killed", "halted", "rolling", "on", "done", "disabled")
 
 
 def status_report(
-    snapshot: Snapshot, servers: Mapping[str, Heard] | None = None, moment: Moment | None = None
+    snapshot: Snapshot,
+    servers: Mapping[str, Heard] | None = None,
+    moment: Moment | None = None,
+    watches: Mapping[str, Watched] = NOTHING_SEEN,
 ) -> Document:
     """Where every flag stands, what most needs looking at first, and the servers that were heard of. Without a moment
     (the store is away) nothing is said of when what comes next."""
-    flags = [flag_line(record, snapshot.state, moment) for record in snapshot.state.records.values()]
+    state = snapshot.state
+    flags = [flag_line(record, state, moment, watches.get(key)) for key, record in state.records.items()]
     flags.sort(key=lambda line: (_URGENT.index(line["state"]), line["flag"]))
-    file = snapshot.state.file
+    file = state.file
     return {
         **SCHEMA,
         "revision": snapshot.revision,
@@ -65,7 +74,7 @@ def _server(name: str, heard: Heard) -> Document:
     }
 
 
-def flag_line(record: FlagRecord, state: State, moment: Moment | None) -> Document:
+def flag_line(record: FlagRecord, state: State, moment: Moment | None, watched: Watched | None = None) -> Document:
     """A flag in one line of a table."""
     flag, progress = record.flag, record.progress
     done = stages_done(flag.stages, progress.exposure)
@@ -79,8 +88,8 @@ def flag_line(record: FlagRecord, state: State, moment: Moment | None) -> Docume
             "next": flag.stages[done].name if done < len(flag.stages) else None,
         },
         "live": [{"audience": audience, "share": str(share)} for audience, share in in_plan_order(record)],
-        "health": verdict(record).value,
-        "coming": _coming(record, state, moment) if moment else None,
+        "health": verdict(record, state, watched, moment).value if moment else None,
+        "coming": _coming(record, state, moment, watched) if moment else None,
         "owner": flag.owner,
         "in_file": record.in_file,
         "held_back": held_back(record),
@@ -96,12 +105,12 @@ def in_plan_order(record: FlagRecord) -> list[tuple[str, Share]]:
     return [(audience, exposure[audience]) for audience in audiences if audience in exposure]
 
 
-def _coming(record: FlagRecord, state: State, moment: Moment) -> Document | None:
+def _coming(record: FlagRecord, state: State, moment: Moment, watched: Watched | None) -> Document | None:
     """What happens next by itself, and when at the earliest; or what it waits for."""
     done = stages_done(record.flag.stages, record.progress.exposure)
     if done == len(record.flag.stages):
         return None
-    decision = next_step(record, state, moment)
+    decision = next_step(record, state, moment, watched)
     stage = record.flag.stages[done].name
     if isinstance(decision, Enter):
         return {"stage": stage, "at": instant_text(moment.at), "why": "due"}
@@ -109,9 +118,14 @@ def _coming(record: FlagRecord, state: State, moment: Moment) -> Document | None
 
 
 def flag_status_report(
-    snapshot: Snapshot, key: str, moment: Moment | None = None, entries: Sequence[Document] = ()
+    snapshot: Snapshot,
+    key: str,
+    moment: Moment | None = None,
+    entries: Sequence[Document] = (),
+    watched: Watched | None = None,
 ) -> Document:
-    """One flag with its stages, and what was done to it. `entries`: its audit, newest first. Raises UnknownFlag."""
+    """One flag with its stages, its guards, and what was done to it. `entries`: its audit, newest first. Raises
+    UnknownFlag."""
     record = _record(snapshot, key)
     exposure = served(record)
     entered = stages_entered(record.flag, reversed(entries))
@@ -129,12 +143,13 @@ def flag_status_report(
     ]
     return {
         **SCHEMA,
-        **flag_line(record, snapshot.state, moment),
+        **flag_line(record, snapshot.state, moment, watched),
         "description": record.flag.description,
         "locked": record.flag.locked,
         "requires": list(record.flag.requires),
         "required_by": dependents(snapshot, key),
         "stages": stages,
+        "guards": guards_report(record, snapshot.state, moment, watched) if moment else [],
         "history": [_done(entry) for entry in entries[:HISTORY]],
         "state_revision": snapshot.revision,
         "at": instant_text(moment.at) if moment else None,

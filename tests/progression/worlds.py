@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,9 @@ from rollout.core.attributes import Attribute, AttributeType
 from rollout.core.audit import Actor, read_line
 from rollout.core.definitions import Definitions, FlagFile
 from rollout.core.flags import Flag
+from rollout.core.guards import Guard
 from rollout.core.members import digest_of, pack_members
+from rollout.core.outcomes import SUCCESS, Outcome, Side, group_name
 from rollout.core.plans import Rollout, Stage
 from rollout.core.progress import FlagRecord, State
 from rollout.core.segments import AttributeCondition, Match, MemberList, OneOf, Segment
@@ -18,13 +21,18 @@ from rollout.service.controller import Controller
 from rollout.service.encoding import decode_state
 from rollout.service.follower import Follower
 from rollout.service.operations import Operations, Request
+from rollout.service.ports import Counted
 from rollout.service.replay import replay
 from rollout.stores.memory import MemoryFlagStore
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 STAFF = pack_members(["u-employee-1", "u-employee-2"])
 
-ATTRIBUTES = {"country": Attribute("country", AttributeType.STRING)}
+BANKS = ("SBI", "ICICI", "HDFC")
+ATTRIBUTES = {
+    "country": Attribute("country", AttributeType.STRING),
+    "bank": Attribute("bank", AttributeType.STRING, BANKS),
+}
 SEGMENTS = {
     "employees": Segment("employees", "staff", members=MemberList("employees.txt", digest_of(STAFF), 2)),
     "india": Segment("india", "India", (Match((AttributeCondition("country", (OneOf(("IN",)),)),)),)),
@@ -43,15 +51,18 @@ def payments(*stages: Stage, enabled: bool = True, **more: object) -> Flag:
     return replace(flag, **more)  # type: ignore[arg-type]
 
 
-def flag_file(*flags: Flag, name: str = "") -> FlagFile:
-    definitions = Definitions(ATTRIBUTES, SEGMENTS, {}, {flag.key: flag for flag in flags})
-    return FlagFile("flags.yaml", name or repr(flags), repr(flags), definitions, {digest_of(STAFF): STAFF})
+def flag_file(*flags: Flag, name: str = "", guards: Sequence[Guard] = ()) -> FlagFile:
+    named = {guard.name: guard for guard in guards}
+    definitions = Definitions(ATTRIBUTES, SEGMENTS, named, {flag.key: flag for flag in flags})
+    text = repr((flags, guards))
+    return FlagFile("flags.yaml", name or text, text, definitions, {digest_of(STAFF): STAFF})
 
 
 @dataclass
 class World:
     now_ms: int = int(START.timestamp() * 1000)
     servers: list[Controller] = field(default_factory=list)
+    intents: int = 0
 
     def __post_init__(self) -> None:
         self.store = MemoryFlagStore(lambda: self.now_ms)
@@ -90,8 +101,19 @@ class World:
     def request(self, reason: str = "", who: str = "amit", **more: object) -> Request:
         return Request(Actor(who), reason, **more)  # type: ignore[arg-type]
 
-    def load(self, *flags: Flag, name: str = "") -> None:
-        self.operations.load(flag_file(*flags, name=name), Request(Actor("file", "file")))
+    def load(self, *flags: Flag, name: str = "", guards: Sequence[Guard] = ()) -> None:
+        self.operations.load(flag_file(*flags, name=name, guards=guards), Request(Actor("file", "file")))
+
+    def report(
+        self, ok: int = 0, failed: int = 0, *, bank: str = "SBI", side: Side = Side.ON, failure: str = "technical"
+    ) -> None:
+        """What became of so many transfers of a bank's customers, right now."""
+        for count, how in ((ok, SUCCESS), (failed, failure)):
+            groups = () if side is Side.DRILL else (group_name("bank", bank),)
+            outcome = Outcome("payments", "upi-transfer", side, how, how, groups)
+            self.intents += 1
+            if count:
+                self.store.count([Counted("payments", self.intents, outcome.fields, count)])
 
     def state(self) -> State:
         if self._state.revision != self.store.revision():

@@ -1,0 +1,65 @@
+"""What people are told about a flag's guards: bound, reading, evidence and verdict, by value. Fields are only added."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from rollout.core.documents import instant_text
+from rollout.core.guard_words import failures_percent, limit_words, reading_words
+from rollout.core.guards import Guard
+from rollout.core.progress import FlagRecord, State
+from rollout.core.progression import Moment, Verdict
+from rollout.core.watching import RECENT, GuardWatch, Watch, judgement_of, reading
+from rollout.service.guarding import Watched, guard_names, instant_of, verdicts
+
+Document: TypeAlias = dict[str, Any]
+
+
+def guards_report(record: FlagRecord, state: State, moment: Moment, watched: Watched | None) -> list[Document]:
+    """Of each guard that watches, in the order of the plan."""
+    found = verdicts(record, state, watched, moment)
+    return [_guard(name, record, state, watched, found[name]) for name in guard_names(record)]
+
+
+def _guard(name: str, record: FlagRecord, state: State, watched: Watched | None, verdict: Verdict) -> Document:
+    guard = state.definitions.guards.get(name)
+    if guard is None:
+        return {"name": name, "verdict": verdict.value, "problem": "no guard has this name", "groups": []}
+    watch = watched.watch if watched else None
+    one = watch.guards.get(name) if watch else None
+    return {
+        "name": name,
+        "description": guard.description,
+        "metric": guard.metric,
+        "by": guard.by,
+        "limit": limit_words(guard),
+        "action": guard.action.value,
+        "confidence": str(guard.confidence),
+        "min_samples": guard.min_samples,
+        "verdict": verdict.value,
+        "heard_at": instant_text(instant_of(one.heard)) if one and one.heard is not None else None,
+        "judged_until": instant_text(instant_of(watch.judged + 1)) if watch else None,
+        "samples": one.samples if one else 0,
+        "minutes": RECENT,
+        "groups": _groups(guard, record, state, watch, one) if watch and one else [],
+        "drilled": bool(one and one.drill),
+    }
+
+
+def _groups(guard: Guard, record: FlagRecord, state: State, watch: Watch, one: GuardWatch) -> list[Document]:
+    """The reading is of the last ten minutes; the evidence of all since it began, and 100 % of it stops the group."""
+    excluded = {(out.guard, out.value) for out in record.progress.excluded}
+    return [
+        {
+            "value": value if guard.by else None,
+            "reading": reading_words(guard, group),
+            "failures_percent": failures_percent(reading(group)),
+            "failures": reading(group).on.failures,
+            "outcomes": reading(group).on.total,
+            "samples": judgement_of(guard, watch, value, state.definitions.attributes).samples,
+            "evidence_percent": judgement_of(guard, watch, value, state.definitions.attributes).evidence_percent,
+            "stopped": group.tripped,
+            "excluded": (guard.name, value) in excluded,
+        }
+        for value, group in one.groups.items()
+    ]
