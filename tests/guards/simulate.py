@@ -1,0 +1,56 @@
+"""Prints the tables of docs/guards.md: how often healthy rollouts are stopped, and how soon one bank that fails is.
+
+python tests/guards/simulate.py
+"""
+
+from __future__ import annotations
+
+from guardkit import against_control, at_most
+from histories import healthy, healthy_against_control, one_bank_turns_bad
+from streams import harmonic, quarter_root
+
+ROLLOUTS, LOOKS = 1000, 1000
+
+
+def false_alarms() -> None:
+    print("| healthy rollouts | this guard | 10-minute threshold | 10-minute z-test |")
+    print("|---|---|---|---|")
+    limit, compared = at_most("2%", by="bank"), against_control("1.25", by="bank")
+    for share in (0.02, 0.015, 0.01):
+        stopped = healthy(limit, ROLLOUTS, LOOKS, 1, share)
+        _row(f"`max: 2%`, {share:.1%} true", *(f"{one:.1%}" for one in stopped.shares()))
+    for ratio in (1.25, 1.0):
+        stopped = healthy_against_control(compared, ROLLOUTS, LOOKS, 2, ratio)
+        _row(f"`max_ratio: 1.25`, {ratio:g} true, outages on both sides", *(f"{one:.1%}" for one in stopped.shares()))
+
+
+def delays() -> None:
+    print("| one bank of 30 goes from 1 % to | after | median | nine of ten | other banks | with w = 1/(t(t+1)) |")
+    print("|---|---|---|---|---|---|")
+    for share in (0.05, 0.1, 0.5):
+        for at in (0, 600, 20_160):
+            _delay(share, at, ROLLOUTS if at <= 600 else 200)
+
+
+def _delay(share: float, at: int, rollouts: int) -> None:
+    guard = at_most("2%", by="bank")
+    ours = one_bank_turns_bad(guard, rollouts, 3, at=at, share=share, waiting=quarter_root)
+    plain = one_bank_turns_bad(guard, rollouts, 3, at=at, share=share, waiting=harmonic)
+    _row(
+        f"{share:.0%}",
+        f"{at:,} min",
+        f"{ours.within(0.5)} min",
+        f"{ours.within(0.9)} min",
+        f"{ours.others} stopped",
+        f"{plain.within(0.5)} and {plain.within(0.9)} min",
+    )
+
+
+def _row(*cells: str) -> None:
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    false_alarms()
+    print()
+    delays()
