@@ -8,6 +8,7 @@ overview     all flags in a table                   one_flag    one flag with it
 looking      again and again, through outages       watching    `status -w`, on a `screen` or in a pipe
 awaiting     `status --wait-for`                    differences what a file changes
 terminal     tables, colour, safe text              words       documents in words; `times` on the reader's clock
+histories    counts of the past, from CSV           backtests   what a guard would have done with them
 files        the flags file and what goes with it   reference   writes docs/cli.md
 """
 

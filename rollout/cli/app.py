@@ -41,6 +41,7 @@ VERBS: dict[str, dict[str, str]] = {
         "apply": "Bring a flags file in force.",
         "pull": "Write into a flags file where its rollouts stand.",
         "schema": "Print the JSON Schema of flags files, for editors.",
+        "guard": "Try a guard before it is trusted with a rollout.",
     },
     "Run": {
         "serve": "Run the service.",

@@ -50,7 +50,9 @@ def _lines() -> Iterator[str]:
     for title, verbs in VERBS.items():
         yield f"## {title}\n"
         for verb in verbs:
-            yield from _command(verb, context)
+            command = app.get_command(context, verb)
+            assert command is not None
+            yield from _command(verb, command, context)
     yield from _other_words()
 
 
@@ -70,11 +72,9 @@ def _shared_options() -> Iterator[str]:
         yield from _table(_options(decorated))
 
 
-def _command(verb: str, parent: click.Context) -> Iterator[str]:
-    command = app.get_command(parent, verb)
-    assert command is not None
+def _command(verb: str, command: click.Command, parent: click.Context) -> Iterator[str]:
     context = command.make_context(verb, [], parent, resilient_parsing=True)
-    yield f"### rollout {verb}\n"
+    yield f"### {context.command_path}\n"
     yield f"    {context.command_path} {' '.join(command.collect_usage_pieces(context))}\n"
     yield cleandoc(command.help or "") + "\n"
     names = {option.name for option in _options(command)}
@@ -83,6 +83,9 @@ def _command(verb: str, parent: click.Context) -> Iterator[str]:
     yield from _table([option for option in _options(command) if option.name not in common])
     if shared:
         yield f"And the options of {shared[0].lower()}.\n"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from _command(name, command.commands[name], context)
 
 
 def _options(command: click.Command) -> list[click.Option]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, log
 
+from rollout.core.attributes import Attribute, AttributeType
 from rollout.core.evidence import Evidence, evidence_on, samples
 from rollout.core.guards import Guard
 
@@ -59,6 +60,11 @@ def alpha_of_group(guard: Guard, value: str | None, declared: Sequence[str], app
         return alpha / len(declared) if value in declared else Fraction(0)
     place = appeared.index(value) + 1
     return alpha / (place * (place + 1))
+
+
+def declared_values(attribute: Attribute) -> tuple[str, ...]:
+    """The values by which outcomes may be grouped, as far as they are known beforehand."""
+    return ("true", "false") if attribute.type is AttributeType.BOOLEAN else attribute.values
 
 
 def _log_inverse(alpha: Fraction) -> float:

@@ -27,9 +27,9 @@ def false_alarms() -> None:
 def delays() -> None:
     print("| one bank of 30 goes from 1 % to | after | median | nine of ten | other banks | with w = 1/(t(t+1)) |")
     print("|---|---|---|---|---|---|")
-    for share in (0.05, 0.1, 0.5):
-        for at in (0, 600, 20_160):
-            _delay(share, at, ROLLOUTS if at <= 600 else 200)
+    for share, at in ((0.05, 600), (0.1, 600), (0.5, 600), (0.1, 0)):
+        _delay(share, at, ROLLOUTS)
+    _delay(0.1, 14 * 24 * 60, ROLLOUTS // 10)
 
 
 def _delay(share: float, at: int, rollouts: int) -> None:
