@@ -11,7 +11,8 @@ that add up to at most 1 and are fixed before the minute is seen.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import exp, fsum, inf, log, log1p, sqrt
+from functools import reduce
+from math import exp, inf, log, log1p, sqrt
 from typing import Any
 
 from rollout.core.bets import NO_OUTCOMES, Minute, Tally, log_ratios
@@ -42,7 +43,7 @@ class Evidence:
     @property
     def log_value(self) -> float:
         """log E: 0 before anything was learned, never NaN and never infinite."""
-        return _log_total((*self.wealth, log(_waiting(self.minutes))))
+        return reduce(_log_sum, self.wealth, log(_waiting(self.minutes)))
 
 
 NO_EVIDENCE = Evidence()
@@ -74,7 +75,7 @@ def next_evidence(guard: Guard, evidence: Evidence, minute: Minute) -> Evidence:
     minutes = evidence.minutes + 1
     stake = log(_set_free(minutes)) - log(len(ratios))
     before = evidence.wealth or (-inf,) * len(ratios)
-    wealth = tuple(_log_total((had, stake)) + ratio for had, ratio in zip(before, ratios, strict=True))
+    wealth = tuple(_log_sum(had, stake) + ratio for had, ratio in zip(before, ratios, strict=True))
     return Evidence(evidence.question, on, control, minutes, wealth)
 
 
@@ -110,9 +111,6 @@ def _set_free(minute: int) -> float:
     return _waiting(minute - 1) - _waiting(minute)
 
 
-def _log_total(logs: tuple[float, ...]) -> float:
-    """log of the sum of what the logs stand for; -inf stands for nothing."""
-    largest = max(logs)
-    if largest == -inf:
-        return -inf
-    return largest + log1p(fsum(exp(one - largest) for one in logs) - 1.0)
+def _log_sum(one: float, other: float) -> float:
+    """log of the sum of what the two stand for; -inf, for nothing, is never both."""
+    return max(one, other) + log1p(exp(-abs(one - other)))
