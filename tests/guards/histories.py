@@ -19,6 +19,7 @@ ON, CONTROL = 20, 200  # outcomes of a bank in a minute, with the flag and witho
 ALPHA = 0.01
 NEEDED = float(np.log(BANKS / ALPHA))
 MIN_SAMPLES = 100
+MOST_SUCCESSES = 60  # in a minute, of those that are simulated
 WINDOW = 10  # minutes, of the two simpler rules
 Z = NormalDist().inv_cdf(1 - ALPHA / BANKS)
 
@@ -43,10 +44,13 @@ def control_minutes() -> list[Minute]:
     return [Minute(Tally(a, ON), Tally(b, CONTROL)) for a in range(ON + 1) for b in range(CONTROL + 1)]
 
 
-def healthy(guard: Guard, rollouts: int, looks: int, seed: int, true_share: float) -> Stopped:
-    """Every bank fails at `true_share`, all the time, and is looked at every minute."""
+def healthy(
+    guard: Guard, rollouts: int, looks: int, seed: int, true_share: float, *, dispersion: float = 1.0
+) -> Stopped:
+    """Every bank fails at `true_share`, all the time, and is looked at every minute. With a `dispersion` above 1, that
+    is the mean of a share which each minute draws anew (beta-binomial counts)."""
     dice = np.random.default_rng(seed)
-    failures = (dice.binomial(ON, true_share, rollouts * BANKS) for _ in range(looks))
+    failures = (_drawn(dice, rollouts * BANKS, true_share, dispersion) for _ in range(looks))
     table = ratio_table(guard, share_minutes())
     bound = float(guard.max_failures.percent / 100) if guard.max_failures else 1.0
     stopped = _nobody(rollouts)
@@ -102,15 +106,18 @@ class Detected:
 def one_bank_turns_bad(
     guard: Guard, rollouts: int, seed: int, *, at: int, share: float, waiting: Waiting = quarter_root, watch: int = 200
 ) -> Detected:
-    """All banks fail at 1 % until minute `at`, when the first goes to `share`."""
+    """All banks fail at 1 % until minute `at`, when the first goes to `share`; without the flag they stay at 1 %."""
     dice = np.random.default_rng(seed)
-    table = ratio_table(guard, share_minutes())
+    table = ratio_table(guard, control_minutes() if guard.against else share_minutes())
     streams = Streams.begin(rollouts * BANKS, table, waiting)
     shares = np.full((rollouts, BANKS), 0.01)
     delays, others = np.full(rollouts, watch), np.zeros((rollouts, BANKS), dtype=bool)
     for look in range(1, at + watch + 1):
         shares[:, 0] = 0.01 if look <= at else share
-        hit = (streams.look(table[dice.binomial(ON, shares.ravel())]) >= NEEDED).reshape(rollouts, BANKS)
+        counted = dice.binomial(ON, shares.ravel())
+        if guard.against:
+            counted = counted * (CONTROL + 1) + dice.binomial(CONTROL, 0.01, rollouts * BANKS)
+        hit = (streams.look(table[counted]) >= NEEDED).reshape(rollouts, BANKS)
         hit &= look * ON >= MIN_SAMPLES
         others |= hit
         if look <= at:
@@ -120,6 +127,26 @@ def one_bank_turns_bad(
         if (delays < watch).all():
             break
     return Detected(delays, int(others[:, 1:].sum()))
+
+
+def rate_vanishes(
+    guard: Guard, rollouts: int, seed: int, *, at: int, before: float, after: float, watch: int = 200
+) -> tuple[float, Detected]:
+    """One group, without `by`: successes come at `before` a minute, and at `after` from minute `at` on. The share of
+    rollouts that were stopped too early, and the delays of the others."""
+    dice = np.random.default_rng(seed)
+    table = ratio_table(guard, [Minute(Tally(0, count)) for count in range(MOST_SUCCESSES + 1)])
+    streams, needed = Streams.begin(rollouts, table), -float(np.log(ALPHA))
+    seen, early, delays = np.zeros(rollouts, dtype=np.int64), np.zeros(rollouts, dtype=bool), np.full(rollouts, watch)
+    for look in range(1, at + watch + 1):
+        counted = np.minimum(dice.poisson(before if look <= at else after, rollouts), MOST_SUCCESSES)
+        hit = streams.look(np.where((seen >= MIN_SAMPLES)[:, None], table[counted], np.nan)) >= needed
+        seen += counted
+        if look <= at:
+            early |= hit
+        else:
+            delays = np.where(hit, np.minimum(delays, look - at), delays)
+    return float(early.mean()), Detected(delays[~early], 0)
 
 
 class Recent:
@@ -134,6 +161,14 @@ class Recent:
         self._next += 1
         total: Whole = self._minutes.sum(axis=0)
         return total
+
+
+def _drawn(dice: np.random.Generator, count: int, share: float, dispersion: float) -> Whole:
+    if dispersion == 1:
+        return dice.binomial(ON, share, count)
+    correlation = (dispersion - 1) / (ON - 1)
+    spread = 1 / correlation - 1
+    return dice.binomial(ON, dice.beta(share * spread, (1 - share) * spread, count))
 
 
 def _with_outages(count: int, looks: int, seed: int, true_ratio: float) -> Iterator[tuple[Whole, Whole]]:

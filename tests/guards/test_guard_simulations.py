@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from guardkit import against_control, at_least, at_most
-from histories import control_minutes, healthy, healthy_against_control, one_bank_turns_bad, share_minutes
+from histories import (
+    control_minutes,
+    healthy,
+    healthy_against_control,
+    one_bank_turns_bad,
+    rate_vanishes,
+    share_minutes,
+)
 from streams import Streams, ratio_table
 
 from rollout.core.bets import Minute, Tally
@@ -55,3 +62,17 @@ def test_one_bank_that_turns_bad_after_ten_hours_is_found_soon_and_alone(share: 
     assert found.within(0.5) <= median
     assert found.within(0.9) <= most
     assert found.others == 0
+
+
+def test_a_bank_that_is_worse_with_the_flag_than_without_is_found_soon_and_alone() -> None:
+    found = one_bank_turns_bad(against_control("1.25", by="bank"), rollouts=20, seed=5, at=300, share=0.5)
+    assert found.within(0.9) <= 4
+    assert found.others == 0
+
+
+def test_a_rate_that_vanishes_is_missed_within_minutes() -> None:
+    early, found = rate_vanishes(at_least("5"), rollouts=200, seed=6, at=600, before=8.0, after=0.0)
+    assert early == 0
+    assert found.within(0.9) <= 5
+    at_the_bound, _ = rate_vanishes(at_least("5"), rollouts=200, seed=7, at=600, before=5.0, after=5.0, watch=1)
+    assert at_the_bound <= 0.04
