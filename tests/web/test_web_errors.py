@@ -54,8 +54,8 @@ def _all_errors(error: type[errors.RolloutError]) -> Iterator[type[errors.Rollou
         yield from _all_errors(narrower)
 
 
-BESIDE_THE_WEB = ("rollout.cli.", "rollout.bootstrap.")
-"""What only they raise is never an answer."""
+BESIDE_THE_WEB = ("rollout.cli.", "rollout.bootstrap.", "rollout.core.outcome_reading")
+"""What only they raise is never the answer to a request: outcomes are refused one by one."""
 
 
 def test_every_error_that_the_product_knows_has_its_status() -> None:

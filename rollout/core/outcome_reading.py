@@ -1,0 +1,285 @@
+"""Reads outcomes as back ends report them, one item of a batch at a time: an item is refused with what would be right,
+or taken, perhaps with a caution. What an item says besides its id is worked out once for all items that say the same,
+since thousands come each second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from rollout.core.attributes import Attribute, AttributeType, read_value
+from rollout.core.definitions import Definitions
+from rollout.core.durations import format_duration
+from rollout.core.errors import InvalidInput, UnknownFlag
+from rollout.core.flags import FLAG_KEY, Flag
+from rollout.core.guards import Guard
+from rollout.core.outcome_cautions import (
+    Caution,
+    class_of_success,
+    shown,
+    uncounted,
+    undeclared_value,
+    unused,
+    unwatched,
+)
+from rollout.core.outcomes import (
+    OTHER_CLASSES,
+    SUCCESS,
+    UNNAMED_FAILURE,
+    Outcome,
+    Side,
+    fingerprint,
+    group_name,
+)
+from rollout.core.progress import FlagRecord
+
+MAX_AGE = timedelta(minutes=15)
+CLOCK_DIFFERENCE = timedelta(seconds=60)  # how far a sender's clock may be ahead
+MAX_ID = 200  # characters
+MAX_GROUPS = 20
+MAX_GROUP_VALUE = 100  # characters
+MAX_KINDS = 4096  # that are remembered
+
+MEMBERS = ("flag", "metric", "ok", "class", "by", "id", "user_id", "at", "on", "drill")
+
+_KNOWN = frozenset(MEMBERS)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+_Said: TypeAlias = tuple[str, str, bool, str | None, bool | None, bool | None, tuple[tuple[str, str], ...]]
+"""flag, metric, ok, class, on, drill, by"""
+
+
+class TooLate(InvalidInput):
+    code = "too_late"
+
+
+class FromTheFuture(InvalidInput):
+    code = "from_the_future"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """All that is the same for outcomes that differ in their ids alone."""
+
+    flag: str
+    metric: str
+    fields: tuple[str, ...]
+    cautions: tuple[Caution, ...] = ()
+
+
+class OutcomeReader:
+    """Reads by the definitions of one revision."""
+
+    def __init__(self, definitions: Definitions, records: Mapping[str, FlagRecord]) -> None:
+        self._definitions = definitions
+        self._records = records
+        self._kinds: dict[_Said, Kind] = {}
+
+    def read(self, item: object, now: datetime) -> tuple[Kind, int]:
+        """What kind of outcome it is, and the fingerprint of its intent. Raises InvalidInput (TooLate and FromTheFuture
+        by when it happened), UnknownFlag."""
+        if not isinstance(item, dict):
+            raise InvalidInput(
+                "this is not an object", 'send {"flag": "payments", "metric": "upi", "ok": true, "id": "…"}'
+            )
+        if not item.keys() <= _KNOWN:
+            raise _unknown_member(item)
+        at = item.get("at")
+        if at is not None:
+            _check_time(at, now)
+        said = _said(item)
+        kind = self._kinds.get(said) or self._learn(said)
+        user_id = item.get("user_id")
+        if user_id is not None:
+            _check_user_id(user_id)
+        return kind, fingerprint(kind.flag, kind.metric, _intent(item.get("id")))
+
+    def _learn(self, said: _Said) -> Kind:
+        if len(self._kinds) >= MAX_KINDS:
+            self._kinds.clear()
+        kind = self._kinds[said] = self._kind(said)
+        return kind
+
+    def _kind(self, said: _Said) -> Kind:
+        key, metric, ok, failure, on, drill, by = said
+        record = self._records.get(key)
+        if record is None:
+            raise _unknown_flag(key)
+        _check_name("metric", metric)
+        guards = self._watching(record.flag, metric)
+        failure, failure_in_groups, cautions = _failure(ok, failure, metric, guards)
+        groups, more = self._groups(by, metric, guards)
+        outcome = Outcome(key, metric, _side(on, drill), failure, failure_in_groups, groups)
+        first = [] if guards else [unwatched(key, metric)]
+        return Kind(key, metric, outcome.fields, (*first, *cautions, *more))
+
+    def _watching(self, flag: Flag, metric: str) -> list[Guard]:
+        """The flag's guards, of whatever stage, that judge this metric from what is reported here."""
+        rollout = flag.rollout
+        if rollout is None:
+            return []
+        names = dict.fromkeys((*rollout.guards, *(name for stage in rollout.stages for name in stage.guards)))
+        guards = (self._definitions.guards.get(name) for name in names)
+        return [guard for guard in guards if guard and guard.metric == metric and guard.prometheus is None]
+
+    def _groups(
+        self, by: tuple[tuple[str, str], ...], metric: str, guards: list[Guard]
+    ) -> tuple[tuple[str, ...], list[Caution]]:
+        used = {guard.by for guard in guards}
+        groups: list[str] = []
+        cautions: list[Caution] = []
+        for name, value in by:
+            attribute = self._attribute(name)
+            text = _group_value(attribute, value)
+            if name not in used:
+                cautions.extend([unused(name, metric)] if guards else [])
+            elif attribute.values and text not in attribute.values:
+                cautions.append(undeclared_value(attribute, text))
+            else:
+                groups.append(group_name(name, text))
+        return tuple(groups), cautions
+
+    def _attribute(self, name: str) -> Attribute:
+        attribute = self._definitions.attributes.get(name)
+        if attribute is None:
+            declared = tuple(self._definitions.attributes)
+            hint = f"declared are {', '.join(declared[:10])}" if declared else "the flags file declares none"
+            raise InvalidInput(f"by: no attribute called {shown(name)}", hint)
+        return attribute
+
+
+def _said(item: Mapping[str, object]) -> _Said:
+    """What makes its kind, with all types as they shall be."""
+    given = item.get
+    flag, metric, ok, failure = given("flag"), given("metric"), given("ok"), given("class")
+    on, drill, by = given("on"), given("drill"), given("by")
+    if not isinstance(flag, str):
+        raise _wrong("flag", flag, "the key of a flag, such as payments")
+    if not isinstance(metric, str):
+        raise _wrong("metric", metric, "what a guard's 'metric' says, such as upi-transfer")
+    if ok is not True and ok is not False:
+        raise _wrong("ok", ok, "true or false")
+    if failure is not None and not isinstance(failure, str):
+        raise _wrong("class", failure, "the class of failure as a text, such as technical")
+    if on is not None and on is not True and on is not False:
+        raise _wrong("on", on, "true for somebody who has the flag, false for somebody who has not")
+    if drill is not None and drill is not True and drill is not False:
+        raise _wrong("drill", drill, "true or false")
+    return flag, metric, ok, failure, on, drill, () if by is None else _pairs(by)
+
+
+def _pairs(by: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(by, dict):
+        raise _wrong("by", by, 'attributes with their values, such as {"bank": "SBI"}')
+    if len(by) > MAX_GROUPS:
+        raise InvalidInput(f"by: {len(by)} attributes are too many", f"send at most {MAX_GROUPS}")
+    return tuple(
+        (name, value if isinstance(value, str) else _text(name, value))
+        for name, value in by.items()
+        if value is not None
+    )
+
+
+def _text(name: str, value: Any) -> str:
+    """A value as its attribute's reader takes it. True and 1, which are equal, become different texts."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) or (isinstance(value, int) and value.bit_length() < 128):
+        return str(value)
+    raise InvalidInput(f"by: {shown(name)} has a value that is none", "send a text, a number, true or false")
+
+
+def _group_value(attribute: Attribute, value: str) -> str:
+    if len(value) > MAX_GROUP_VALUE:
+        raise InvalidInput(f"by: {attribute.name} is {len(value)} characters long", f"send at most {MAX_GROUP_VALUE}")
+    try:
+        read = read_value(attribute, value)
+    except InvalidInput as error:
+        raise InvalidInput(f"by: {error.message}", error.hint) from None
+    return _text(attribute.name, read) if attribute.type is AttributeType.BOOLEAN else value
+
+
+def _intent(intent: object) -> str:
+    if not isinstance(intent, str) or not intent:
+        raise _wrong("id", intent, "what names the payment intent, and is the same when it is tried again")
+    if len(intent) > MAX_ID:
+        raise InvalidInput(f"id: {len(intent)} characters are too many", f"send at most {MAX_ID}")
+    return intent
+
+
+def _check_user_id(user_id: object) -> None:
+    if not isinstance(user_id, str):
+        raise _wrong("user_id", user_id, "a text")
+    if len(user_id) > MAX_ID:
+        raise InvalidInput(f"user_id: {len(user_id)} characters are too many", f"send at most {MAX_ID}")
+
+
+def _check_time(at: object, now: datetime) -> None:
+    if not isinstance(at, str) or not _RFC3339.fullmatch(at):
+        raise _wrong("at", at, "a time with its zone, such as 2024-01-31T18:00:00Z")
+    try:
+        happened = datetime.fromisoformat(at.upper())
+        age = now - happened
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"at: there is no such time as {shown(at)}", "send 2024-01-31T18:00:00Z") from None
+    if age > MAX_AGE:
+        raise _too_late(happened, age)
+    if -age > CLOCK_DIFFERENCE:
+        raise FromTheFuture(
+            f"at: {at} is {format_duration(-age)} from now",
+            f"set the clock of who sends it; {format_duration(CLOCK_DIFFERENCE)} of difference is all right",
+        )
+
+
+def _too_late(happened: datetime, age: timedelta) -> InvalidInput:
+    if happened < _OLDEST:
+        return InvalidInput(f"at: {happened.isoformat()} is before 1970", "send the time at which it happened")
+    return TooLate(
+        f"at: it happened {format_duration(age)} ago", f"report within {format_duration(MAX_AGE)} of when it happened"
+    )
+
+
+def _failure(ok: bool, failure: str | None, metric: str, guards: list[Guard]) -> tuple[str, str, list[Caution]]:
+    """Its class, its class within groups, and what is odd about it."""
+    if failure:
+        _check_name("class", failure)
+    if ok:
+        return SUCCESS, SUCCESS, [class_of_success(failure)] if failure else []
+    if not failure:
+        return UNNAMED_FAILURE, UNNAMED_FAILURE, uncounted(UNNAMED_FAILURE, metric, guards)
+    listed = any(failure in guard.counts for guard in guards)
+    return failure, failure if listed else OTHER_CLASSES, uncounted(failure, metric, guards)
+
+
+def _side(on: bool | None, drill: bool | None) -> Side:
+    if drill:
+        return Side.DRILL
+    return Side.CONTROL if on is False else Side.ON
+
+
+def _check_name(member: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(f"{member}: {shown(name)} is not a name", "use up to 63 letters, digits, - and _")
+
+
+def _unknown_flag(key: str) -> UnknownFlag:
+    if FLAG_KEY.fullmatch(key):
+        return UnknownFlag(f"no flag called {key!r}", "`rollout status` lists them")
+    return UnknownFlag("no flag has this name", "keys are lower-case letters, digits and hyphens")
+
+
+def _unknown_member(item: Iterable[object]) -> InvalidInput:
+    unknown = next(name for name in item if name not in _KNOWN)
+    return InvalidInput(f"{shown(unknown)} is not known here", f"known are {', '.join(MEMBERS)}")
+
+
+def _wrong(member: str, value: object, right: str) -> InvalidInput:
+    if value is None:
+        return InvalidInput(f"{member} is missing", f"send {right}")
+    return InvalidInput(f"{member}: {shown(value)} cannot be", f"send {right}")
