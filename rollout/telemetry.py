@@ -39,7 +39,8 @@ Tally: TypeAlias = dict[tuple[Hashable, ...], int]
 
 
 class Counters:
-    """Counts of one worker. All methods but `flush` and `scrape` are called by the thread that answers requests."""
+    """Counts of one worker. All methods but `flush`, `scrape` and `outcomes_repeated` are called by the thread that
+    answers requests."""
 
     def __init__(self, folder: str | None = None) -> None:
         """`folder`: where the counts of all workers meet; by default what the environment says, if anything."""
@@ -53,6 +54,9 @@ class Counters:
         self._refused: Tally = {}
         self._responses: Tally = {}
         self._changes: Tally = {}
+        self._outcomes_accepted: Tally = {}
+        self._outcomes_refused: Tally = {}
+        self._outcomes_repeated: Tally = {}
         self._metrics = _Metrics(self._registry)
         self._carriers = (
             _Carrier(self._checks, self._metrics.checks),
@@ -61,6 +65,9 @@ class Counters:
             _Carrier(self._refused, self._metrics.refused),
             _Carrier(self._responses, self._metrics.responses),
             _Carrier(self._changes, self._metrics.changes),
+            _Carrier(self._outcomes_accepted, self._metrics.outcomes_accepted),
+            _Carrier(self._outcomes_refused, self._metrics.outcomes_refused),
+            _Carrier(self._outcomes_repeated, self._metrics.outcomes_repeated),
         )
 
     def checked(self, answer: Answer) -> None:
@@ -80,6 +87,13 @@ class Counters:
 
     def change_asked(self, action: str, outcome: str) -> None:
         _add(self._changes, (action, outcome))
+
+    def outcomes_taken(self, accepted: int, refused: int) -> None:
+        _add(self._outcomes_accepted, (), accepted)
+        _add(self._outcomes_refused, (), refused)
+
+    def outcomes_repeated(self, count: int) -> None:
+        _add(self._outcomes_repeated, (), count)
 
     def watch(self, readings: Callable[[], Readings]) -> None:
         self._readings = readings
@@ -102,7 +116,7 @@ class Counters:
 
 
 class _Metrics:
-    """Prometheus' objects. Of several workers the gauges show the one that is worst off."""
+    """Prometheus' objects. Of several workers the gauges show the one that is worst off, or what they have together."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, says: str, *labels: str) -> Counter:
@@ -114,6 +128,9 @@ class _Metrics:
         self.refused = counter("rollout_bad_requests", "Requests refused for what was in them.")
         self.responses = counter("rollout_http_responses", "Responses over HTTP.", "call", "status")
         self.changes = counter("rollout_changes", "Changes that operators asked for.", "action", "outcome")
+        self.outcomes_accepted = counter("rollout_outcomes_accepted", "Outcomes taken in.")
+        self.outcomes_refused = counter("rollout_outcomes_refused", "Outcomes refused for what was in them.")
+        self.outcomes_repeated = counter("rollout_outcomes_repeated", "Outcomes of intents that were counted before.")
         self._revision = Gauge(
             "rollout_revision", "The oldest revision served.", registry=registry, multiprocess_mode="livemin"
         )
@@ -129,12 +146,19 @@ class _Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._outcomes_buffered = Gauge(
+            "rollout_outcomes_buffered",
+            "Outcomes that wait for the store.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
 
     def read(self, readings: Readings) -> None:
         self._revision.set(readings.revision)
         self._stale.set(readings.stale)
         self._file_problems.set(readings.file_problems)
         self._servers_unconfirmed.set(readings.servers_unconfirmed)
+        self._outcomes_buffered.set(readings.outcomes_buffered)
 
 
 class _Carrier:

@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
 
-from rollout.bootstrap.bodies import LOOK_EVERY, BodyWatch
+from rollout.bootstrap.bodies import LOOK_EVERY, BodyWatch, end_now
 from rollout.bootstrap.file_reports import FileReports
+from rollout.bootstrap.handing_over import hand_over_last, start_handing_over
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import Residents, collect_seldom
 from rollout.bootstrap.parent import end_with
@@ -26,6 +28,7 @@ from rollout.bootstrap.threads import Repeated
 from rollout.core.definitions import FlagFile
 from rollout.service.desk import StoreDesk
 from rollout.service.follower import Follower
+from rollout.service.outcomes import Intake
 from rollout.service.roll_call import RollCall
 from rollout.service.snapshot import Snapshot
 from rollout.stores.disk import DiskSnapshot
@@ -78,11 +81,19 @@ def _app(settings: WebSettings) -> Flask:
     threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()
     reporting.start()
     desk = StoreDesk(store, _read_text, lambda: follower.current)
-    flask = create_app(Parts(follower, desk, counters, FileReports(folder).read, unconfirmed=lambda: roll.unconfirmed))
-    bodies = BodyWatch(flask.wsgi_app)
+    intake = Intake(store, follower, counters)
+    start_handing_over(intake)
+    reports = FileReports(folder).read
+    flask = create_app(Parts(follower, desk, counters, intake, reports, unconfirmed=lambda: roll.unconfirmed))
+    bodies = BodyWatch(flask.wsgi_app, partial(_replace, intake))
     Repeated("bodies", bodies.look, LOOK_EVERY).start()
     flask.wsgi_app = bodies  # type: ignore[method-assign]
     return flask
+
+
+def _replace(intake: Intake) -> None:
+    hand_over_last(intake)
+    end_now()
 
 
 def _end_when_told() -> None:

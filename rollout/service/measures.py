@@ -17,6 +17,7 @@ class Readings:
     stale: bool = False
     file_problems: int = 0
     servers_unconfirmed: int = 0
+    outcomes_buffered: int = 0
 
 
 class Counters(Protocol):
@@ -38,6 +39,13 @@ class Counters(Protocol):
 
     def change_asked(self, action: str, outcome: str) -> None:
         """`outcome`: changed, unchanged, dry run, or an error's code."""
+
+    def outcomes_taken(self, accepted: int, refused: int) -> None:
+        """A batch of outcomes was answered."""
+
+    def outcomes_repeated(self, count: int) -> None:
+        """So many of the outcomes that were accepted were not counted: their intents had been. Called by the thread
+        that hands outcomes to the store."""
 
     def watch(self, readings: Callable[[], Readings]) -> None:
         """Where readings come from; read at each flush."""

@@ -12,6 +12,7 @@ from rollout.web.errors import answer_errors
 from rollout.web.evaluate import Checker
 from rollout.web.machines import machines, readings
 from rollout.web.ofrep import ofrep
+from rollout.web.outcomes import outcomes
 from rollout.web.parts import FileReport, Parts
 from rollout.web.responses import HEADERS, JsonResponse
 
@@ -23,7 +24,7 @@ def create_app(parts: Parts) -> Flask:
     app.response_class = JsonResponse
     app.url_map.merge_slashes = False  # it would redirect, with a page of HTML
     checker = Checker(parts.follower, parts.counters)
-    for blueprint in (checks(checker), ofrep(checker), admin(parts), machines(parts)):
+    for blueprint in (checks(checker), ofrep(checker), outcomes(parts), admin(parts), machines(parts)):
         app.register_blueprint(blueprint)
     answer_errors(app, parts.counters)
     parts.counters.watch(lambda: readings(parts))

@@ -57,4 +57,5 @@ def this_server(parts: Parts) -> dict[str, Any]:
 def readings(parts: Parts) -> Readings:
     report = parts.file_report() or {}
     problems = report.get("problem_count", len(report.get("problems") or ()))
-    return Readings(parts.follower.current.revision, parts.follower.stale, problems, parts.unconfirmed())
+    revision, stale = parts.follower.current.revision, parts.follower.stale
+    return Readings(revision, stale, problems, parts.unconfirmed(), parts.outcomes.buffered)

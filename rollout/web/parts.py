@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from rollout.service.desk import Desk
 from rollout.service.follower import Follower
 from rollout.service.measures import Counters
+from rollout.service.outcomes import Intake
 
 FileReport: TypeAlias = Callable[[], Mapping[str, Any] | None]
 """What this server knows of its own flags file (its `state`, `problems` ...); None where it has none."""
@@ -19,6 +20,7 @@ class Parts:
     follower: Follower
     desk: Desk
     counters: Counters
+    outcomes: Intake
     file_report: FileReport
     hosts: frozenset[str] = frozenset()  # names by which operators reach us, besides addresses and names without a dot
     unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately

@@ -27,8 +27,7 @@ def read_json_object(
 ) -> dict[str, Any]:
     """The body as a JSON object; `empty` is what no body at all means, if anything. Raises UnsupportedMediaType,
     TooLarge, InvalidJson."""
-    if not is_json(request):
-        raise UnsupportedMediaType(_wrong_type(request), "send JSON, with Content-Type: application/json")
+    check_json(request)
     body = read_body(request, limit)
     if empty is not None and not body:
         return empty
@@ -36,6 +35,12 @@ def read_json_object(
     if not isinstance(document, dict):
         raise InvalidJson("the body is JSON, but not an object", "send {...}")
     return document
+
+
+def check_json(request: Request) -> None:
+    """Raises UnsupportedMediaType for a body that is something else, or does not say what it is."""
+    if not is_json(request):
+        raise UnsupportedMediaType(_wrong_type(request), "send JSON, with Content-Type: application/json")
 
 
 def is_json(request: Request) -> bool:

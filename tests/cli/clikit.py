@@ -31,6 +31,7 @@ from rollout.core.definitions import FlagFile
 from rollout.service.desk import Desk, StoreDesk
 from rollout.service.follower import Follower
 from rollout.service.operations import Request
+from rollout.service.outcomes import Intake
 from rollout.service.ports import FlagStore
 from rollout.stores.memory import MemoryFlagStore
 from rollout.telemetry import Counters
@@ -143,7 +144,9 @@ def service(store: FlagStore, port: int = 0) -> Iterator[str]:
     """The real web application over real HTTP, following `store` as a worker does. Gives its URL."""
     follower = Follower(store)
     desk = StoreDesk(store, read, lambda: follower.current)
-    server = make_server("127.0.0.1", port, create_app(Parts(follower, desk, Counters(), lambda: None)), threaded=True)
+    counters = Counters()
+    parts = Parts(follower, desk, counters, Intake(store, follower, counters), lambda: None)
+    server = make_server("127.0.0.1", port, create_app(parts), threaded=True)
     stop = threading.Event()
     follower.follow(timedelta(0))
     threads = [threading.Thread(target=follower.run, args=[stop]), threading.Thread(target=server.serve_forever)]

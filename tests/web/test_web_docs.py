@@ -72,6 +72,7 @@ def test_the_page_shows_every_kind_of_call() -> None:
         "/set",
         "/kill",
         "/resume",
+        "/v1/outcomes",
         "/v1/simulate/",
         "/v1/plan",
         "/ofrep/",

@@ -15,6 +15,7 @@ from rollout.core.errors import StoreUnavailable
 from rollout.service.desk import StoreDesk
 from rollout.service.follower import Follower
 from rollout.service.operations import Operations, Request
+from rollout.service.outcomes import Intake
 from rollout.stores.memory import MemoryFlagStore
 from rollout.telemetry import Counters
 from rollout.web.app import Parts, create_app
@@ -86,6 +87,7 @@ flags:
     rules:
       - { match: { country: GB }, serve: dark }
 """
+MOST_OUTCOMES = 2500  # that wait for the store
 EMPLOYEES = "u-1\nu-2\n"
 
 
@@ -119,7 +121,9 @@ class Site:
         self.report: dict[str, Any] | None = None
         self.counters = Counters()
         desk = StoreDesk(self.store, read, lambda: self.follower.current)
-        self.parts = Parts(self.follower, desk, self.counters, lambda: self.report, frozenset({"flags.example.com"}))
+        self.outcomes = Intake(self.store, self.follower, self.counters, most=MOST_OUTCOMES)
+        hosts = frozenset({"flags.example.com"})
+        self.parts = Parts(self.follower, desk, self.counters, self.outcomes, lambda: self.report, hosts)
         self.app = create_app(self.parts)
         self.http: FlaskClient = self.app.test_client()
 
