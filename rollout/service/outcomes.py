@@ -21,7 +21,7 @@ from rollout.service.measures import Counters
 from rollout.service.ports import Counted, FlagStore
 from rollout.service.snapshot import Snapshot
 
-MAX_BUFFERED = 100_000  # outcomes of one worker: half a minute of 3,000 a second, about 20 MB
+MAX_BUFFERED = 100_000  # outcomes of one worker: half a minute of 3,000 a second, about 11 MB
 BATCH = 500  # outcomes that the store counts at a time, in a few milliseconds
 
 
