@@ -27,7 +27,7 @@ def uncounted(failure: str, metric: str, guards: Sequence[Guard]) -> list[Cautio
         Caution(
             "uncounted_class",
             f"no guard of {metric} counts the class {failure}",
-            f"it is counted as a class of its own; guards count {alternatives(tuple(counted))}",
+            f"it has a counter of its own while there are few such; guards count {alternatives(tuple(counted))}",
         )
     ]
 

@@ -27,7 +27,7 @@ from rollout.core.outcome_cautions import (
     unwatched,
 )
 from rollout.core.outcomes import (
-    OTHER_CLASSES,
+    OTHERS,
     SUCCESS,
     UNNAMED_FAILURE,
     Outcome,
@@ -43,6 +43,7 @@ MAX_ID = 200  # characters
 MAX_GROUPS = 20
 MAX_GROUP_VALUE = 100  # characters
 MAX_KINDS = 4096  # that are remembered
+MAX_STRANGE = 50  # metrics and classes of a flag that its guards do not name: more are counted together
 
 MEMBERS = ("flag", "metric", "ok", "class", "by", "id", "user_id", "at", "on", "drill")
 
@@ -80,6 +81,7 @@ class OutcomeReader:
         self._definitions = definitions
         self._records = records
         self._kinds: dict[_Said, Kind] = {}
+        self._strange: dict[str, set[tuple[str, str]]] = {}  # flag -> metric and class
 
     def read(self, item: object, now: datetime) -> tuple[Kind, int]:
         """What kind of outcome it is, and the fingerprint of its intent. Raises InvalidInput (TooLate and FromTheFuture
@@ -113,11 +115,30 @@ class OutcomeReader:
             raise _unknown_flag(key)
         _check_name("metric", metric)
         guards = self._watching(record.flag, metric)
-        failure, failure_in_groups, cautions = _failure(ok, failure, metric, guards)
+        failure, cautions = _failure(ok, failure, metric, guards)
         groups, more = self._groups(by, metric, guards)
-        outcome = Outcome(key, metric, _side(on, drill), failure, failure_in_groups, groups)
+        counted_metric, in_total, in_groups = self._names(key, metric, failure, guards)
+        outcome = Outcome(key, counted_metric, _side(on, drill), in_total, in_groups, groups)
         first = [] if guards else [unwatched(key, metric)]
         return Kind(key, metric, outcome.fields, (*first, *cautions, *more))
+
+    def _names(self, key: str, metric: str, failure: str, guards: list[Guard]) -> tuple[str, str, str]:
+        """Under which metric, class in the total and class in groups it is counted."""
+        listed = failure in (SUCCESS, UNNAMED_FAILURE) or any(failure in guard.counts for guard in guards)
+        if guards and listed:
+            return metric, failure, failure
+        others = OTHERS if failure else SUCCESS
+        if self._has_a_place(key, metric, failure):
+            return metric, failure, others
+        return metric if guards else OTHERS, others, others
+
+    def _has_a_place(self, key: str, metric: str, failure: str) -> bool:
+        """Of its own, though the file does not name it. Whoever makes up names must not fill the store, or crowd out
+        what guards judge."""
+        strange = self._strange.setdefault(key, set())
+        if len(strange) < MAX_STRANGE:
+            strange.add((metric, failure))
+        return (metric, failure) in strange
 
     def _watching(self, flag: Flag, metric: str) -> list[Guard]:
         """The flag's guards, of whatever stage, that judge this metric from what is reported here."""
@@ -245,16 +266,14 @@ def _too_late(happened: datetime, age: timedelta) -> InvalidInput:
     )
 
 
-def _failure(ok: bool, failure: str | None, metric: str, guards: list[Guard]) -> tuple[str, str, list[Caution]]:
-    """Its class, its class within groups, and what is odd about it."""
+def _failure(ok: bool, failure: str | None, metric: str, guards: list[Guard]) -> tuple[str, list[Caution]]:
+    """Its class, and what is odd about that."""
     if failure:
         _check_name("class", failure)
     if ok:
-        return SUCCESS, SUCCESS, [class_of_success(failure)] if failure else []
-    if not failure:
-        return UNNAMED_FAILURE, UNNAMED_FAILURE, uncounted(UNNAMED_FAILURE, metric, guards)
-    listed = any(failure in guard.counts for guard in guards)
-    return failure, failure if listed else OTHER_CLASSES, uncounted(failure, metric, guards)
+        return SUCCESS, [class_of_success(failure)] if failure else []
+    failure = failure or UNNAMED_FAILURE
+    return failure, uncounted(failure, metric, guards)
 
 
 def _side(on: bool | None, drill: bool | None) -> Side:

@@ -15,8 +15,9 @@ SEPARATOR = "\x1f"
 
 SUCCESS = ""
 UNNAMED_FAILURE = "failed"
-OTHER_CLASSES = "*"
-"""Instead of the classes of failure that have no place of their own; no class can be called so."""
+OTHERS = "*"
+"""Instead of the metrics and the classes of failure that the file does not know, once there are many; none can be
+called so."""
 
 FOLDED = "folded"
 """The field that counts what had no place of its own once there were too many fields."""
@@ -38,7 +39,7 @@ class Outcome:
     metric: str
     side: Side
     failure: str = SUCCESS  # the class of failure; SUCCESS where it went well
-    failure_in_groups: str = SUCCESS  # the same, or OTHER_CLASSES where no guard tells it from others
+    failure_in_groups: str = SUCCESS  # the same, or OTHERS where no guard tells it from others
     groups: tuple[str, ...] = ()  # "bank=SBI": each is counted on its own, besides the total
 
     @property
@@ -79,10 +80,10 @@ def read_counts(counts: Mapping[str, int]) -> tuple[dict[Field, int], int]:
     return fields, counts.get(FOLDED, 0)
 
 
-def without_class(name: str) -> str:
-    """The name under which a failure is counted once there are too many classes; a success keeps its own."""
-    rest, separator, failure = name.rpartition(SEPARATOR)
-    return f"{rest}{separator}{OTHER_CLASSES}" if failure else name
+def is_grouped(name: str) -> bool:
+    """Whether a field of this name is of a group, and not of the total."""
+    parts = name.split(SEPARATOR)
+    return len(parts) == 4 and parts[2] != ""
 
 
 def group_name(attribute: str, value: str) -> str:

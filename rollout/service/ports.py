@@ -13,8 +13,8 @@ MAX_TICK_GAP = timedelta(seconds=60)
 
 INTENTS_KEPT = timedelta(hours=1)  # at the least; half an hour longer at the most
 COUNTS_KEPT = timedelta(hours=3)
-OWN_CLASSES_UNTIL = 1500  # fields of one flag and minute: from then on new classes of failure share one name
-MOST_FIELDS = 2000  # of one flag and minute, with the one that counts what found no place
+GROUPS_UNTIL = 1800  # fields of one flag and minute: the rest of
+MOST_FIELDS = 2000  # is for totals, and for the one that counts what found no place
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,8 @@ class FlagStore(Protocol):
         on the store's clock, grows by its amount. So a batch whose answer was lost may be sent again whole, and a
         minute that is over never changes.
 
-        How many were new. All of it or nothing. Once a minute has OWN_CLASSES_UNTIL fields a new failure is counted
-        `without_class`, and from MOST_FIELDS on under FOLDED alone.
+        How many were new. All of it or nothing. What would be a new field of a group once there are GROUPS_UNTIL
+        fields, or any new field once there are MOST_FIELDS, is counted as FOLDED.
         """
 
     def outcome_counts(self, flag: str, first_minute: int, last_minute: int) -> Mapping[int, Mapping[str, int]]:

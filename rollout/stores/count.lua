@@ -8,7 +8,7 @@
 -- Which of these keys are meant is known by this server's clock alone. They have the hash tag of the one that is named.
 --
 -- KEYS  {ns}:outcomes, which holds nothing
--- ARGV  {ns}:intents, seconds that counts are kept, fields from which on new failures lose their class, most fields;
+-- ARGV  {ns}:intents, seconds that counts are kept, fields from which on groups get no new ones, most fields;
 --       how many kinds; of each kind: flag, how many fields, the fields;
 --       then the outcomes, a line each: fingerprint, bucket, kind (from 1), amount, with a space between
 -- Returns how many outcomes were new.
@@ -17,9 +17,9 @@
 -- command that reads it, and the first write is refused where memory is used up.
 
 local outcomes, intents = KEYS[1], ARGV[1]
-local kept_s, own_classes_until, most_fields = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local kept_s, groups_until, most_fields = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local GENERATION_S, GENERATIONS = 1800, 3
-local CLASS = "[^\31]+$"
+local OF_A_GROUP = "\31[^\31]+\31[^\31]*$" -- the last part but one is not empty
 
 local now = tonumber(redis.call("TIME")[1])
 local minute, generation = math.floor(now / 60), math.floor(now / GENERATION_S)
@@ -72,13 +72,8 @@ local function place(hash, field)
   if has(hash, field) then
     return field
   end
-  if hash.length >= own_classes_until then
-    field = string.gsub(field, CLASS, "*")
-    if has(hash, field) then
-      return field
-    end
-  end
-  if hash.length >= most_fields - 1 then
+  local most = string.find(field, OF_A_GROUP) and groups_until or most_fields - 1
+  if hash.length >= most then
     return "folded"
   end
   hash.length = hash.length + 1

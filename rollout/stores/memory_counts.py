@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from rollout.core.outcomes import FOLDED, without_class
-from rollout.service.ports import COUNTS_KEPT, INTENTS_KEPT, MOST_FIELDS, OWN_CLASSES_UNTIL, Counted
+from rollout.core.outcomes import FOLDED, is_grouped
+from rollout.service.ports import COUNTS_KEPT, GROUPS_UNTIL, INTENTS_KEPT, MOST_FIELDS, Counted
 
 MINUTE_MS = 60_000
 GENERATION_MS = INTENTS_KEPT // timedelta(milliseconds=2)  # two whole ones and the one that is running are kept
@@ -53,8 +53,5 @@ class MemoryCounts:
 
 def _place(counts: Mapping[str, int], field: str) -> str:
     """Under which name to count what should be counted under `field`."""
-    if field in counts:
-        return field
-    if len(counts) >= OWN_CLASSES_UNTIL:
-        field = without_class(field)
-    return field if field in counts or len(counts) < MOST_FIELDS - 1 else FOLDED
+    most = GROUPS_UNTIL if is_grouped(field) else MOST_FIELDS - 1
+    return field if field in counts or len(counts) < most else FOLDED

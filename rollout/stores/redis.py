@@ -24,9 +24,9 @@ from redis.retry import Retry
 from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
 from rollout.service.ports import (
     COUNTS_KEPT,
+    GROUPS_UNTIL,
     MAX_TICK_GAP,
     MOST_FIELDS,
-    OWN_CLASSES_UNTIL,
     Change,
     Commit,
     Committed,
@@ -434,7 +434,7 @@ def _count_input(names: _Keys, items: Sequence[Counted]) -> list[str]:
     ]
     said = chain.from_iterable((flag, str(len(fields)), *fields) for flag, fields in kinds)
     kept_s = COUNTS_KEPT // timedelta(seconds=1)
-    limits = map(str, (kept_s, OWN_CLASSES_UNTIL, MOST_FIELDS, len(kinds)))
+    limits = map(str, (kept_s, GROUPS_UNTIL, MOST_FIELDS, len(kinds)))
     return [names.intents, *limits, *said, "".join(lines)]
 
 

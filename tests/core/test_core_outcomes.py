@@ -15,8 +15,8 @@ from rollout.core.definitions import Definitions
 from rollout.core.errors import RolloutError
 from rollout.core.flags import Flag
 from rollout.core.guards import Guard, GuardAction
-from rollout.core.outcome_reading import MAX_KINDS, OutcomeReader
-from rollout.core.outcomes import FOLDED, Field, Outcome, Side, fingerprint, read_counts, read_field, without_class
+from rollout.core.outcome_reading import MAX_KINDS, MAX_STRANGE, OutcomeReader
+from rollout.core.outcomes import FOLDED, Field, Outcome, Side, fingerprint, is_grouped, read_counts, read_field
 from rollout.core.plans import Rollout, Stage
 from rollout.core.progress import FlagRecord, Progress
 from rollout.core.shares import EVERYBODY, Share
@@ -210,6 +210,20 @@ def test_kinds_of_outcomes_are_remembered_within_bounds(reader):
     assert fields(reader, BAD) == [("on", "", "technical")]
 
 
+def test_names_that_no_guard_knows_are_counted_together_once_there_are_many(reader):
+    for n in range(MAX_STRANGE):
+        assert fields(reader, BAD | {"class": f"odd-{n}"}) == [("on", "", f"odd-{n}")]
+    assert fields(reader, BAD | {"class": "one-more"}) == [("on", "", "*")]
+    assert fields(reader, BAD | {"class": "odd-0", "on": False}) == [("control", "", "odd-0")]
+    assert fields(reader, BAD | {"by": {"bank": "SBI"}}) == [("on", "", "technical"), ("on", "bank=SBI", "technical")]
+    for item in (GOOD, BAD):
+        kind, intent = reader.read(item | {"metric": "made-up"}, NOW)
+        assert [read_field(name).metric for name in kind.fields] == ["*"]
+        assert intent == fingerprint("payments", "made-up", "txn-1")
+    kind, _ = reader.read(GOOD | {"flag": "plain", "metric": "made-up"}, NOW)
+    assert [read_field(name).metric for name in kind.fields] == ["made-up"]
+
+
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", fullmatch=True)
 
 
@@ -217,8 +231,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", fullmatch=True)
 def test_a_fields_name_reads_back(metric, side, group, failure):
     field = Field(metric, side, group, failure)
     assert read_field(field.name) == field
-    folded = read_field(without_class(field.name))
-    assert folded == Field(metric, side, group, "*" if failure else "")
+    assert is_grouped(field.name) == bool(group)
 
 
 def test_counts_are_read_with_what_had_no_place():

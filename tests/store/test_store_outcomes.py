@@ -12,7 +12,7 @@ from storekit import LossyProxy, at_once, commit
 
 from rollout.core.errors import RevisionConflict, StoreUnavailable
 from rollout.core.outcomes import FOLDED, Outcome, Side, fingerprint
-from rollout.service.ports import MOST_FIELDS, OWN_CLASSES_UNTIL, Counted, Judged
+from rollout.service.ports import GROUPS_UNTIL, MOST_FIELDS, Counted, Judged
 
 GONE_WELL = Outcome("payments", "upi", Side.ON, groups=("bank=SBI",)).fields
 FAILED = Outcome("payments", "upi", Side.ON, "technical", "technical", ("bank=SBI",)).fields
@@ -93,16 +93,17 @@ def test_counts_are_of_the_minute_on_the_stores_clock(store):
     assert store.outcome_counts("payments", after + 1, after) == {}
 
 
-def test_new_classes_share_one_name_once_there_are_many(store):
-    kinds = [Outcome("payments", "upi", Side.ON, f"class-{n}").fields for n in range(OWN_CLASSES_UNTIL + 300)]
+def test_groups_cannot_crowd_out_totals(store):
+    kinds = [Outcome("payments", "upi", Side.ON, groups=(f"bank={n}",)).fields for n in range(GROUPS_UNTIL + 300)]
     store.count([counted(str(n), fields) for n, fields in enumerate(kinds)])
-    store.count([counted("late", kinds[-1]), counted("early", kinds[0]), counted("well", GONE_WELL)])
+    store.count([counted("late", FAILED), counted("early", kinds[0]), counted("folded", kinds[-1])])
     found = totals(store)
-    if len(found) == OWN_CLASSES_UNTIL + 3:  # else it became the next minute meanwhile
-        assert found["upi\x1fon\x1f\x1f*"] == 301
-        assert found["upi\x1fon\x1f\x1fclass-0"] == 2
-        assert found["upi\x1fon\x1f\x1f"] == found["upi\x1fon\x1fbank=SBI\x1f"] == 1
-    assert sum(found.values()) == OWN_CLASSES_UNTIL + 304
+    assert found["upi\x1fon\x1f\x1f"] == GROUPS_UNTIL + 302
+    assert found["upi\x1fon\x1f\x1ftechnical"] == 1
+    assert sum(found.values()) == 2 * (GROUPS_UNTIL + 303)
+    if len(found) == GROUPS_UNTIL + 2:  # else it became the next minute meanwhile
+        assert found[FOLDED] == 303
+        assert found["upi\x1fon\x1fbank=0\x1f"] == 2
 
 
 def test_what_has_no_place_of_its_own_is_counted_as_folded_and_the_fields_stay_bounded(store):
