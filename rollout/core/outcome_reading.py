@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from rollout.core.attributes import Attribute, AttributeType, read_value
 from rollout.core.definitions import Definitions
-from rollout.core.durations import format_duration
 from rollout.core.errors import InvalidInput, UnknownFlag
 from rollout.core.flags import FLAG_KEY, Flag
 from rollout.core.guards import Guard
@@ -26,6 +25,7 @@ from rollout.core.outcome_cautions import (
     unused,
     unwatched,
 )
+from rollout.core.outcome_times import check_time
 from rollout.core.outcomes import (
     OTHERS,
     SUCCESS,
@@ -37,8 +37,6 @@ from rollout.core.outcomes import (
 )
 from rollout.core.progress import FlagRecord
 
-MAX_AGE = timedelta(minutes=15)
-CLOCK_DIFFERENCE = timedelta(seconds=60)  # how far a sender's clock may be ahead
 MAX_ID = 200  # characters
 MAX_GROUPS = 20
 MAX_GROUP_VALUE = 100  # characters
@@ -49,19 +47,9 @@ MEMBERS = ("flag", "metric", "ok", "class", "by", "id", "user_id", "at", "on", "
 
 _KNOWN = frozenset(MEMBERS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Said: TypeAlias = tuple[str, str, bool, str | None, bool | None, bool | None, tuple[tuple[str, str], ...]]
 """flag, metric, ok, class, on, drill, by"""
-
-
-class TooLate(InvalidInput):
-    code = "too_late"
-
-
-class FromTheFuture(InvalidInput):
-    code = "from_the_future"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +72,8 @@ class OutcomeReader:
         self._strange: dict[str, set[tuple[str, str]]] = {}  # flag -> metric and class
 
     def read(self, item: object, now: datetime) -> tuple[Kind, int]:
-        """What kind of outcome it is, and the fingerprint of its intent. Raises InvalidInput (TooLate and FromTheFuture
-        by when it happened), UnknownFlag."""
+        """What kind of outcome it is, and the fingerprint of its intent. Raises InvalidInput (also as TooLate
+        or FromTheFuture), UnknownFlag."""
         if not isinstance(item, dict):
             raise InvalidInput(
                 "this is not an object", 'send {"flag": "payments", "metric": "upi", "ok": true, "id": "…"}'
@@ -94,7 +82,7 @@ class OutcomeReader:
             raise _unknown_member(item)
         at = item.get("at")
         if at is not None:
-            _check_time(at, now)
+            check_time(at, now)
         said = _said(item)
         kind = self._kinds.get(said) or self._learn(said)
         user_id = item.get("user_id")
@@ -239,31 +227,6 @@ def _check_user_id(user_id: object) -> None:
         raise _wrong("user_id", user_id, "a text")
     if len(user_id) > MAX_ID:
         raise InvalidInput(f"user_id: {len(user_id)} characters are too many", f"send at most {MAX_ID}")
-
-
-def _check_time(at: object, now: datetime) -> None:
-    if not isinstance(at, str) or not _RFC3339.fullmatch(at):
-        raise _wrong("at", at, "a time with its zone, such as 2024-01-31T18:00:00Z")
-    try:
-        happened = datetime.fromisoformat(at.upper())
-        age = now - happened
-    except (ValueError, OverflowError):
-        raise InvalidInput(f"at: there is no such time as {shown(at)}", "send 2024-01-31T18:00:00Z") from None
-    if age > MAX_AGE:
-        raise _too_late(happened, age)
-    if -age > CLOCK_DIFFERENCE:
-        raise FromTheFuture(
-            f"at: {at} is {format_duration(-age)} from now",
-            f"set the clock of who sends it; {format_duration(CLOCK_DIFFERENCE)} of difference is all right",
-        )
-
-
-def _too_late(happened: datetime, age: timedelta) -> InvalidInput:
-    if happened < _OLDEST:
-        return InvalidInput(f"at: {happened.isoformat()} is before 1970", "send the time at which it happened")
-    return TooLate(
-        f"at: it happened {format_duration(age)} ago", f"report within {format_duration(MAX_AGE)} of when it happened"
-    )
 
 
 def _failure(ok: bool, failure: str | None, metric: str, guards: list[Guard]) -> tuple[str, list[Caution]]:
