@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +107,9 @@ class HttpDesk:
 
     def apply(self, files: Mapping[str, str], request: Request, *, prune: bool = False) -> Answer:
         return self._ask("POST", "/v1/apply", {**_circumstances(request), "files": dict(files), "prune": prune})
+
+    def report(self, outcomes: Sequence[Document]) -> Document:
+        return self._ask("POST", "/v1/outcomes", {"outcomes": list(outcomes)})
 
     def status(self) -> Document:
         return self._ask("GET", "/v1/status")

@@ -19,13 +19,14 @@ def watch_document(watch: Watch) -> Document:
     return {
         "judged": watch.judged,
         "stage": watch.stage,
+        "blurred": watch.blurred,
         "guards": {name: _guard_watch(one) for name, one in watch.guards.items()},
     }
 
 
 def read_watch(document: Document) -> Watch:
     guards = {name: _read_guard_watch(one) for name, one in document["guards"].items()}
-    return Watch(document["judged"], document["stage"], guards)
+    return Watch(document["judged"], document["stage"], document.get("blurred"), guards)
 
 
 def finding_document(finding: Finding) -> Document:

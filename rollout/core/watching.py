@@ -15,7 +15,7 @@ from rollout.core.attributes import Attribute
 from rollout.core.bets import NO_OUTCOMES, Minute, Tally
 from rollout.core.evidence import NO_EVIDENCE, Evidence, next_evidence
 from rollout.core.guards import Guard, GuardAction
-from rollout.core.judging import Judgement, alpha_of_group, judge
+from rollout.core.judging import Judgement, alpha_of_group, declared_values, judge
 from rollout.core.outcomes import SUCCESS, Field, Side, group_name
 from rollout.core.progression import Verdict
 
@@ -58,6 +58,7 @@ class GuardWatch:
 class Watch:
     judged: int  # the last minute that was looked at
     stage: int = 0  # the minute in which the stage that is live began
+    blurred: int | None = None  # the last minute of which not every outcome was counted in its own group
     guards: Mapping[str, GuardWatch] = field(default_factory=dict)
 
 
@@ -73,15 +74,15 @@ class Finding:
     drill: bool = False
 
 
-def watch_minute(watch: Watch, guards: Sequence[Guard], counts: Counts, stage: int) -> Watch:
+def watch_minute(watch: Watch, guards: Sequence[Guard], counts: Counts, stage: int, folded: int = 0) -> Watch:
     """The watch after the minute that follows. `counts`: all that was counted in it; `stage`: the minute in which the
-    stage that is live began."""
+    stage that is live began; `folded`: how many counts found no place of their own."""
     minute = watch.judged + 1
     anew = stage != watch.stage
     after = {
         guard.name: _guard_minute(_watch_of(watch, guard), guard, counts, minute, stage, anew=anew) for guard in guards
     }
-    return Watch(minute, stage, after)
+    return Watch(minute, stage, minute if folded else watch.blurred, after)
 
 
 def findings(watch: Watch, guards: Sequence[Guard], attributes: Mapping[str, Attribute]) -> Iterator[Finding]:
@@ -149,7 +150,8 @@ def verdict_of(
     if one.heard is None or timedelta(minutes=minute - 1 - one.heard) >= guard.no_data:
         return Verdict.SOURCE_SILENT
     samples = one.samples if watch.stage == stage else 0
-    return Verdict.HEALTHY if samples >= guard.min_samples else Verdict.TOO_LITTLE_DATA
+    clear = watch.blurred is None or minute - watch.blurred > RECENT
+    return Verdict.HEALTHY if clear and samples >= guard.min_samples else Verdict.TOO_LITTLE_DATA
 
 
 WORST = (Verdict.BREACHED, Verdict.SOURCE_SILENT, Verdict.TOO_LITTLE_DATA, Verdict.HEALTHY)
@@ -284,7 +286,7 @@ def _drilled(guard: Guard, group: GroupWatch, attributes: Mapping[str, Attribute
 
 def _declared(guard: Guard, attributes: Mapping[str, Attribute]) -> tuple[str, ...]:
     attribute = attributes.get(guard.by or "")
-    return attribute.values if attribute else ()
+    return declared_values(attribute) if attribute else ()
 
 
 def _out_of_bounds(

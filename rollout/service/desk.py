@@ -5,12 +5,13 @@ store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from rollout.core.definitions import FlagFile
 from rollout.core.errors import InvalidInput
 from rollout.core.members import member_lines
+from rollout.core.outcome_reading import OutcomeReader
 from rollout.core.progression import Moment
 from rollout.core.shares import Share
 from rollout.service import reports
@@ -18,6 +19,7 @@ from rollout.service.answers import Answer
 from rollout.service.follower import Follower
 from rollout.service.guarding import Watches
 from rollout.service.operations import Operations, Request, moment_of
+from rollout.service.outcomes import read_outcomes, taken_document
 from rollout.service.ports import FlagStore
 from rollout.service.snapshot import Snapshot
 
@@ -53,6 +55,9 @@ class Desk(Protocol):
         """What applying would do. `files`: the flags file first, then member files, by the names that it uses."""
 
     def apply(self, files: Mapping[str, str], request: Request, *, prune: bool = False) -> Answer: ...
+
+    def report(self, outcomes: Sequence[Document]) -> Document:
+        """Reports what became of what people did: at most 1,000 outcomes."""
 
     def status(self) -> Document: ...
 
@@ -115,6 +120,13 @@ class StoreDesk:
 
     def apply(self, files: Mapping[str, str], request: Request, *, prune: bool = False) -> Answer:
         return self._operations.load(self._read(files), request, action="apply", prune=prune)
+
+    def report(self, outcomes: Sequence[Document]) -> Document:
+        state = self._snapshot().state
+        reader = OutcomeReader(state.definitions, state.records)
+        taken, counted = read_outcomes(reader, outcomes, self._moment().at)
+        self._store.count(counted)
+        return taken_document(taken)
 
     def status(self) -> Document:
         return reports.status_report(self._snapshot(), self._store.servers(), self._moment(), self._watches.look())

@@ -5,7 +5,7 @@ makes exactly one of them count a minute and act on what it shows: whoever comes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rollout.core.audit import Actor
@@ -103,11 +103,11 @@ class Judge:
 
     def _minutes(self, key: str, watch: Watch, guards: Sequence[Guard], stage: int, over: int) -> Watch:
         if over - watch.judged > MOST_MINUTES:  # nobody was there, and the counters are gone
-            watch = Watch(over - MOST_MINUTES, watch.stage, watch.guards)
+            watch = replace(watch, judged=over - MOST_MINUTES)
         counts = self.store.outcome_counts(key, watch.judged + 1, over)
         for minute in range(watch.judged + 1, over + 1):
-            fields, _ = read_counts(counts.get(minute, {}))
-            watch = watch_minute(watch, guards, fields, stage)
+            fields, folded = read_counts(counts.get(minute, {}))
+            watch = watch_minute(watch, guards, fields, stage, folded)
         return watch
 
     def _trip(

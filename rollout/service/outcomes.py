@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from rollout.core.definitions import Definitions
 from rollout.core.errors import InvalidInput, RolloutError, StoreUnavailable, UnknownFlag
@@ -91,7 +92,7 @@ class Intake:
                 f"{self.buffered} outcomes wait for the store, and {len(batch)} more would be over {self._most}",
                 "send the same batch again later; nothing of it was taken",
             )
-        taken, counted = _read(reader, batch, self._clock())
+        taken, counted = read_outcomes(reader, batch, self._clock())
         self._waiting.extend(counted)
         self._taken += len(counted)
         self._counters.outcomes_taken(taken.accepted, len(taken.refused))
@@ -120,7 +121,8 @@ class Intake:
         return self._reader
 
 
-def _read(reader: OutcomeReader, batch: Sequence[object], now: datetime) -> tuple[Taken, list[Counted]]:
+def read_outcomes(reader: OutcomeReader, batch: Sequence[object], now: datetime) -> tuple[Taken, list[Counted]]:
+    """What of a batch can be counted, and what became of each."""
     taken, counted = Taken(), []
     for index, item in enumerate(batch):
         try:
@@ -133,3 +135,27 @@ def _read(reader: OutcomeReader, batch: Sequence[object], now: datetime) -> tupl
             taken.noticed.setdefault(caution, Noticed(caution, index)).count += 1
     taken.accepted = len(counted)
     return taken, counted
+
+
+def taken_document(taken: Taken) -> dict[str, Any]:
+    return {
+        "accepted": taken.accepted,
+        "refused": [_refused(refused) for refused in taken.refused],
+        "warnings": [_warning(noticed) for noticed in taken.noticed.values()],
+    }
+
+
+def _refused(refused: Refused) -> dict[str, Any]:
+    error = refused.error
+    return {"index": refused.index, "code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _warning(noticed: Noticed) -> dict[str, Any]:
+    caution = noticed.caution
+    return {
+        "index": noticed.index,
+        "count": noticed.count,
+        "code": caution.code,
+        "message": caution.message,
+        "hint": caution.hint,
+    }

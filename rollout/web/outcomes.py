@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Request, Response, request
 
 from rollout.core.errors import InvalidInput
-from rollout.service.outcomes import Noticed, Refused, Taken
+from rollout.service.outcomes import taken_document
 from rollout.web.errors import InvalidJson, TooLarge
 from rollout.web.parts import Parts
 from rollout.web.reading import check_host, check_json, parse_json, read_body
@@ -39,14 +39,6 @@ def read_batch(request: Request) -> list[Any]:
     return batch
 
 
-def taken_document(taken: Taken) -> dict[str, Any]:
-    return {
-        "accepted": taken.accepted,
-        "refused": [_refused(refused) for refused in taken.refused],
-        "warnings": [_warning(noticed) for noticed in taken.noticed.values()],
-    }
-
-
 def _body(request: Request) -> bytes:
     try:
         return read_body(request, OUTCOMES_BODY)
@@ -60,19 +52,3 @@ def _listed(document: Any) -> list[Any]:
     if isinstance(document, dict) and document.keys() == {"outcomes"} and isinstance(document["outcomes"], list):
         return document["outcomes"]
     raise InvalidJson("the body is no list of outcomes", 'send [...] or {"outcomes": [...]}')
-
-
-def _refused(refused: Refused) -> dict[str, Any]:
-    error = refused.error
-    return {"index": refused.index, "code": error.code, "message": error.message, "hint": error.hint}
-
-
-def _warning(noticed: Noticed) -> dict[str, Any]:
-    caution = noticed.caution
-    return {
-        "index": noticed.index,
-        "count": noticed.count,
-        "code": caution.code,
-        "message": caution.message,
-        "hint": caution.hint,
-    }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -146,3 +148,48 @@ def test_the_evidence_of_what_a_guard_did_is_in_the_audit(shop: Shop) -> None:
     assert entry["evidence"]["value"] == "SBI"
     assert entry["evidence"]["alpha"] == "1/200"
     assert sum(minute[2] for minute in entry["evidence"]["minutes"]) >= 100
+
+
+@contextmanager
+def passing_minutes(shop: Shop) -> Iterator[None]:
+    """A minute goes by every few moments, and a server ticks."""
+    stop = threading.Event()
+
+    def pass_minutes() -> None:
+        while not stop.wait(0.05):
+            shop.now_ms += 60_000
+            shop.tick()
+
+    thread = threading.Thread(target=pass_minutes)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_drill_says_how_soon_each_guard_acts_and_touches_nobody(shop: Shop) -> None:
+    shop.minute("SBI", 50, 0)
+    before = shop.cli.standing("payments")
+    with passing_minutes(shop):
+        told = shop.cli("guard", "drill", "payments")
+        document = shop.cli("guard", "drill", "payments", "--json").json
+    assert told.out.startswith("200 failures sent; waiting for upi-failures, overall")
+    assert "upi-failures acted after" in told.out
+    assert "drill: upi-transfer 100% (200 of 200)" in told.out
+    assert {guard["guard"] for guard in document["guards"]} == {"overall", "upi-failures"}
+    after = shop.cli.standing("payments")
+    assert (after["state"], after["live"], after["stage"]) == (before["state"], before["live"], before["stage"])
+    assert "excluded" not in after
+    assert [entry["action"] for entry in entries(shop.cli)][:4] == ["drill"] * 4
+
+
+def test_a_drill_that_no_server_judges_ends_in_time(shop: Shop) -> None:
+    refused = shop.cli("guard", "drill", "payments", "--within", "2s", code=6)
+    assert "did not act on the drill in time" in refused.err
+
+
+def test_a_flag_without_guards_cannot_be_drilled(shop: Shop) -> None:
+    shop.cli.apply(FLAGS.replace("guards: [upi-failures, overall], ", ""))
+    assert "no guard that could be drilled" in shop.cli("guard", "drill", "payments", code=7).err

@@ -11,12 +11,13 @@ import pytest
 
 from rollout.core.errors import RefusedByRule
 from rollout.core.guards import Guard, GuardAction, Rate
-from rollout.core.outcomes import Side
+from rollout.core.outcomes import FOLDED, Side
 from rollout.core.progression import Verdict
 from rollout.core.shares import Share
 from rollout.core.watch_documents import judged_again
 from rollout.service.guarding import Watches, verdict
 from rollout.service.operations import moment_of
+from rollout.service.ports import Counted
 from tests.progression.worlds import BANKS, World, payments, stage
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -152,6 +153,17 @@ def test_a_source_that_falls_silent_holds_what_was_healthy() -> None:
     assert world.live() == {"employees": "100%"}
     minutes(world, 1, **WELL)
     assert world.live() == {"employees": "100%", "india": "1%"}
+
+
+def test_a_minute_of_which_not_all_was_counted_in_its_group_is_not_called_healthy() -> None:
+    world = guarded_world(BY_BANK, bake=DAY)
+    minutes(world, 5, **WELL)
+    assert health(world) is Verdict.HEALTHY
+    world.store.count([Counted("payments", 10**9, (FOLDED,), 1)])
+    minutes(world, 1, **WELL)
+    assert health(world) is Verdict.TOO_LITTLE_DATA
+    minutes(world, 12, **WELL)
+    assert health(world) is Verdict.HEALTHY
 
 
 def test_what_was_excluded_no_longer_holds_the_rest_back() -> None:

@@ -221,6 +221,17 @@ class Service:
             check=False,
         )
 
+    def begin(self, *words: str) -> subprocess.Popen[bytes]:
+        """The same, while the test goes on."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "rollout.cli", *words],
+            cwd=self.folder,
+            env=_environment() | {"ROLLOUT_URL": f"http://{self.address}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
     def status(self) -> dict[str, Any]:
         return self.ask("/v1/status").document
 

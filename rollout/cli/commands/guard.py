@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from rollout.cli.commands.guard_backtest import backtest
+from rollout.cli.commands.guard_drill import drill
 
 
 @click.group(no_args_is_help=False)
@@ -13,3 +14,4 @@ def command() -> None:
 
 
 command.add_command(backtest)
+command.add_command(drill)
