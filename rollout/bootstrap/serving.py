@@ -33,7 +33,9 @@ from rollout.core.errors import StoreUnavailable
 from rollout.service.controller import TICK_EVERY, Controller
 from rollout.service.file_loader import FileLoader
 from rollout.service.follower import Follower
+from rollout.service.gathering import Gatherer
 from rollout.service.operations import Operations
+from rollout.sources.prometheus import ask_prometheus
 from rollout.stores.disk import DiskSnapshot, HandledFile, owned
 from rollout.stores.embedded import EmbeddedStore
 from rollout.stores.redis import RedisFlagStore
@@ -43,6 +45,7 @@ from rollout.yaml_files.watch import FileWatcher
 log = logging.getLogger(__name__)
 
 NOTICE_EVERY = 1.0  # seconds
+GATHER_EVERY = 5.0  # seconds: so long after a minute its outcomes are asked for, at the latest
 SETTLED_WITHIN = 3.0  # seconds
 GAVE_UP = "the web server does not come up"
 
@@ -138,6 +141,8 @@ class Server:
         self._moving = Repeated("controller", self._move, TICK_EVERY)
         self._noticing = Repeated("store log", StoreLog(self._follower).look, NOTICE_EVERY)
         self._keeping = Repeated("snapshot", self._keeper.keep, KEEP_EVERY)
+        gatherer = Gatherer(self._store, self._follower, ask_prometheus)
+        self._gathering = Repeated("prometheus", gatherer.look, GATHER_EVERY)
         self._watching = Repeated("flags file", self._file.look, LOOK_EVERY)
 
     def start(self, running: ExitStack) -> None:
@@ -146,7 +151,14 @@ class Server:
         self._follower.follow(timedelta(0))
         self._follow(running)
         running.callback(self._keeper.keep)
-        for part in (self._keeping, self._watching, self._moving, self._beating, self._noticing):
+        for part in (
+            self._keeping,
+            self._watching,
+            self._moving,
+            self._gathering,
+            self._beating,
+            self._noticing,
+        ):
             running.callback(part.stop)
             part.start()
 
