@@ -4,6 +4,7 @@ decided in `service`.
     app        create_app, Parts      joins everything here to the parts that the bootstrap made
     checks     the client's calls     GET /v1/flags/{key} and all flags, thin around `evaluate`
     ofrep      OpenFeature's calls    the same evaluations in OpenFeature's words
+    catch_up   who was told early     a moment for a worker that is behind what the stream told
     evaluate   queries in, bytes out  plain functions that know nothing of Flask
     admin      the operator's calls   status, explain, simulate, audit, set, advance, halt ... plan, apply
     machines   /healthz ...           what load balancers and Prometheus ask

@@ -7,6 +7,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 from rollout.web.admin import admin
+from rollout.web.catch_up import CatchUp
 from rollout.web.checks import checks
 from rollout.web.errors import answer_errors
 from rollout.web.evaluate import Checker
@@ -24,7 +25,8 @@ def create_app(parts: Parts) -> Flask:
     app.response_class = JsonResponse
     app.url_map.merge_slashes = False  # it would redirect, with a page of HTML
     checker = Checker(parts.follower, parts.counters)
-    for blueprint in (checks(checker), ofrep(checker), outcomes(parts), admin(parts), machines(parts)):
+    openfeature = ofrep(checker, CatchUp(parts.follower), parts.stream)
+    for blueprint in (checks(checker), openfeature, outcomes(parts), admin(parts), machines(parts)):
         app.register_blueprint(blueprint)
     answer_errors(app, parts.counters)
     parts.counters.watch(lambda: readings(parts))

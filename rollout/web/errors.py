@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from rollout.core.errors import InvalidFile, InvalidInput, RolloutError
+from rollout.core.errors import InvalidFile, InvalidInput, NotAllowed, RolloutError
 from rollout.service.measures import Counters
 from rollout.web.responses import json_response
 
@@ -18,6 +18,7 @@ STATUS = {
     "invalid": 400,
     "invalid_file": 400,
     "invalid_json": 400,
+    "unauthorized": 401,
     "not_allowed": 403,
     "unknown_flag": 404,
     "not_found": 404,
@@ -26,12 +27,16 @@ STATUS = {
     "too_large": 413,
     "unsupported_media_type": 415,
     "refused": 422,
+    "too_many_requests": 429,
     "error": 500,
     "store_unavailable": 503,
 }
 
 RETRY_AFTER = 2
-"""Seconds. A server that cannot reach the store tries again that often."""
+"""Seconds, always a whole number of them: several clients cannot read a date. A server that cannot reach the store
+tries again that often."""
+
+ASK_LATER = frozenset({429, 503})
 
 NOT_UNDERSTOOD = frozenset({400, 405, 413, 415})
 
@@ -50,6 +55,10 @@ class InvalidJson(InvalidInput):
     code = "invalid_json"
 
 
+class Unauthorized(RolloutError):
+    code = "unauthorized"
+
+
 class NotFound(RolloutError):
     code = "not_found"
 
@@ -64,6 +73,10 @@ class TooLarge(RolloutError):
 
 class UnsupportedMediaType(RolloutError):
     code = "unsupported_media_type"
+
+
+class TooManyRequests(RolloutError):
+    code = "too_many_requests"
 
 
 def error_document(error: RolloutError) -> dict[str, Any]:
@@ -100,7 +113,7 @@ def error_response(error: RolloutError) -> Response:
     else:
         document = error_document(error)
     response = json_response(document, status)
-    if status == 503:
+    if status in ASK_LATER:
         response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
@@ -130,6 +143,10 @@ def answer_errors(app: Flask, counters: Counters) -> None:
 
 
 def _as_ours(error: HTTPException) -> RolloutError:
+    if error.code == 401:
+        return Unauthorized("this call needs a key that is known here", "send Authorization: Bearer ...")
+    if error.code == 403:
+        return NotAllowed("this may not be called by whoever asks")
     if error.code == 404:
         return NotFound("there is nothing at this address", "docs/http.md lists what can be called")
     if error.code == 405:
@@ -138,4 +155,6 @@ def _as_ours(error: HTTPException) -> RolloutError:
         return TooLarge("the body is too large")
     if error.code == 415:
         return UnsupportedMediaType("the body is of a type that is not read here")
+    if error.code == 429:
+        return TooManyRequests("this was asked too often", "wait for as long as Retry-After says")
     return InvalidInput(error.description or error.name)

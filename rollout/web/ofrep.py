@@ -6,6 +6,8 @@ a success.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,17 +17,25 @@ from rollout.core.attributes import Attribute, AttributeType, read_value
 from rollout.core.errors import InvalidInput
 from rollout.core.evaluation import Answer
 from rollout.core.flags import TARGETING_ATTRIBUTE
+from rollout.web.catch_up import CatchUp, told_revision
 from rollout.web.evaluate import Checked, Checker, Given
 from rollout.web.reading import read_json_object
 from rollout.web.responses import JsonResponse, json_response
 
 TARGETING_KEY = "targetingKey"
+TOLD = "flagConfigEtag"
+"""The parameter in which a client that was told of a change by the stream repeats what it was told."""
+
+INACTIVITY_DELAY = 120
+"""Seconds, the protocol's own default: a client that nobody has looked at for so long leaves the stream."""
+
+DECIDING = frozenset({"stage", "rule", "guard"})
 
 
-def ofrep(checker: Checker) -> Blueprint:
+def ofrep(checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None]) -> Blueprint:
     blueprint = Blueprint("ofrep", __name__, url_prefix="/ofrep/v1/evaluate/flags")
 
-    @blueprint.post("/<key>")
+    @blueprint.post("/<path:key>")
     def evaluate_one(key: str) -> Response:
         answer, revision, stale = checker.one(key, context_in(read_json_object(request)))
         status = 200 if answer.error_code is None else 400
@@ -33,14 +43,28 @@ def ofrep(checker: Checker) -> Blueprint:
 
     @blueprint.post("")
     def evaluate_all() -> Response:
-        body = bulk_body(checker.all(context_in(read_json_object(request))))
+        context, told = context_in(read_json_object(request)), request.args.get(TOLD, "")
+        behind = not _caught_up(catch_up, told)
+        checked = checker.all(context)
+        body = bulk_body(replace(checked, stale=checked.stale or behind), event_streams(stream()))
         etag = hashlib.blake2b(body, digest_size=16).hexdigest()
-        known = request.if_none_match.contains_weak(etag)
+        known = request.if_none_match.contains_weak(etag) and _agrees(told, checked.revision, etag)
         response = JsonResponse(status=304) if known else json_response(body)
         response.set_etag(etag)
         return response
 
     return blueprint
+
+
+def _caught_up(catch_up: CatchUp, told: str) -> bool:
+    revision = told_revision(told)
+    return revision is None or catch_up.to(revision)
+
+
+def _agrees(told: str, revision: int, etag: str) -> bool:
+    """Whether what a client was told is what it gets. Where it is not, the client must have the answer itself (decision
+    record 0008 of the protocol: a `flagConfigEtag` that differs is never downgraded to a 304)."""
+    return not told or told_revision(told) == revision or told.removeprefix("W/").strip('"') == etag
 
 
 def context_in(document: dict[str, Any]) -> Given:
@@ -63,7 +87,7 @@ def _with_targeting_key(context: dict[str, Any]) -> Given:
     return context
 
 
-def evaluation_document(answer: Answer, revision: int, stale: bool) -> dict[str, Any]:
+def evaluation_document(answer: Answer, **metadata: bool | int) -> dict[str, Any]:
     if answer.error_code is not None:
         return {"key": answer.flag, "errorCode": answer.error_code, "errorDetails": answer.error}
     value = {} if answer.value is None else {"value": answer.value}
@@ -72,17 +96,39 @@ def evaluation_document(answer: Answer, revision: int, stale: bool) -> dict[str,
         **value,
         "variant": answer.variant,
         "reason": answer.reason,
-        "metadata": {"revision": revision, "stale": stale, "because": answer.because},
+        "metadata": {**metadata, "because": answer.because, **_decided_by(answer.because)},
     }
+
+
+def _decided_by(because: str) -> dict[str, str | int]:
+    """The stage, rule or guard that decided, by its name or number."""
+    kind, _, what = because.partition(" ")
+    if kind not in DECIDING:
+        return {}
+    return {kind: int(what) if kind == "rule" else what}
 
 
 def evaluation_body(answer: Answer, revision: int, stale: bool) -> bytes:
     """The answer to `POST /ofrep/v1/evaluate/flags/{key}`."""
-    return orjson.dumps(evaluation_document(answer, revision, stale))
+    return orjson.dumps(evaluation_document(answer, revision=revision, stale=stale))
 
 
-def bulk_body(checked: Checked) -> bytes:
-    """The answer to `POST /ofrep/v1/evaluate/flags`. A flag that cannot be evaluated is one failed item."""
-    revision, stale = checked.revision, checked.stale
-    flags = [evaluation_document(answer, revision, stale) for answer in checked.answers.values()]
-    return orjson.dumps({"flags": flags, "metadata": {"revision": revision, "stale": stale}})
+def bulk_body(checked: Checked, streams: list[dict[str, Any]]) -> bytes:
+    """The answer to `POST /ofrep/v1/evaluate/flags`. A flag that cannot be evaluated is one failed item.
+
+    The revision is said once, for all: clients compare items to find the flags that changed.
+    """
+    document: dict[str, Any] = {
+        "flags": [evaluation_document(answer) for answer in checked.answers.values()],
+        "metadata": {"revision": checked.revision, "stale": checked.stale},
+    }
+    if streams:
+        document["eventStreams"] = streams
+    return orjson.dumps(document)
+
+
+def event_streams(address: str | None) -> list[dict[str, Any]]:
+    """Where clients are told of changes: the stream at this public address, if there is one."""
+    if address is None:
+        return []
+    return [{"type": "sse", "url": f"{address.rstrip('/')}/v1/stream", "inactivityDelaySec": INACTIVITY_DELAY}]

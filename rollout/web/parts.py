@@ -24,3 +24,4 @@ class Parts:
     file_report: FileReport
     hosts: frozenset[str] = frozenset()  # names by which operators reach us, besides addresses and names without a dot
     unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately
+    stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
+from flask import abort
 from webkit import Site
 from werkzeug.test import TestResponse
 
+from rollout.core.evaluation import Answer, Reason
+from rollout.web.ofrep import evaluation_body
+
 ONE = "/ofrep/v1/evaluate/flags/"
 ALL = "/ofrep/v1/evaluate/flags"
+
+NUMBERS = """\
+version: 1
+flags:
+  whole-float: { description: A, owner: o, enabled: true, variants: { a: 2.0, b: 0.5 }, on: a }
+  tenth: { description: A, owner: o, enabled: true, variants: { a: 0.1, b: 0.5 }, on: a }
+  largest: { description: A, owner: o, enabled: true, variants: { a: 9007199254740991, b: 1 }, on: a }
+  smallest: { description: A, owner: o, enabled: true, variants: { a: -9007199254740991, b: 1 }, on: a }
+  object: { description: A, owner: o, enabled: true, variants: { a: { whole: 3.0, count: 3 }, b: {} }, on: a }
+"""
+
+THEMES = """\
+version: 1
+flags:
+  theme:
+    {{ description: A, owner: o, enabled: true, variants: {{ dark: "#000", light: "#fff" }}, on: light, off: {off} }}
+  switched-off:
+    {{ description: A, owner: o, enabled: false, variants: {{ dark: "#000", light: "#fff" }}, on: light, off: {off} }}
+"""
 
 
 def evaluate(site: Site, key: str, context: object, status: int = 200) -> dict:
@@ -29,13 +55,52 @@ def test_a_success_has_these_members_and_no_error(site: Site) -> None:
         "value": True,
         "variant": "on",
         "reason": "STATIC",
-        "metadata": {"revision": 1, "stale": False, "because": "stage everyone"},
+        "metadata": {"revision": 1, "stale": False, "because": "stage everyone", "stage": "everyone"},
     }
+
+
+def test_metadata_names_the_stage_or_the_rule_that_decided(site: Site) -> None:
+    def decided(key: str, context: dict) -> dict:
+        metadata = evaluate(site, key, context)["metadata"]
+        return {name: metadata[name] for name in ("stage", "rule", "guard") if name in metadata}
+
+    site.change("/v1/flags/payments/set", share="0.1%")
+    assert decided("payments", {"targetingKey": "u-1"}) == {"stage": "employees"}
+    assert decided("payments", {"targetingKey": "u-9"}) == {}
+    assert decided("beta-people", {"beta": True}) == {"rule": 1}
+    assert decided("merchant-payments", {"targetingKey": "u-1"}) == {}
+
+
+def test_metadata_names_the_guard_that_excluded_somebody() -> None:
+    answer = Answer("payments", False, "off", False, Reason.DEFAULT, "guard upi-failures")
+    metadata = json.loads(evaluation_body(answer, 7, stale=False))["metadata"]
+    assert metadata == {"revision": 7, "stale": False, "because": "guard upi-failures", "guard": "upi-failures"}
 
 
 def test_metadata_is_flat(site: Site) -> None:
     metadata = evaluate(site, "everybody", {})["metadata"]
     assert all(isinstance(value, bool | str | int) for value in metadata.values())
+
+
+def test_a_number_keeps_its_kind_and_every_digit() -> None:
+    site = Site.with_flags(NUMBERS)
+    body = site.post(ALL, {"context": {}}).text
+    for written in ('"value":2.0,', '"value":9007199254740991,', '"value":-9007199254740991,', '"value":0.1,'):
+        assert written in body
+    assert '"value":{"whole":3.0,"count":3}' in body
+
+
+@pytest.mark.parametrize(
+    ("off", "served"), [("dark", {"variant": "dark", "value": "#000"}), ("null", {"variant": None})]
+)
+def test_a_killed_flag_and_a_disabled_one_serve_the_off_variant_or_no_value(off: str, served: dict) -> None:
+    site = Site.with_flags(THEMES.format(off=off))
+    assert evaluate(site, "theme", {})["reason"] == "STATIC"
+    site.change("/v1/flags/theme/kill")
+    for key in ("theme", "switched-off"):
+        document = evaluate(site, key, {})
+        assert document["reason"] == "DISABLED"
+        assert {name: document[name] for name in ("variant", "value") if name in document} == served
 
 
 def test_a_flag_without_a_value_leaves_the_value_to_the_caller(site: Site) -> None:
@@ -137,29 +202,33 @@ def test_a_body_of_another_type_or_size_is_refused_in_the_same_shape(site: Site)
     failed(site.get("/ofrep/v1/configuration"), 404, "GENERAL")
 
 
-def test_all_flags_come_as_a_list_in_which_one_may_fail_alone(site: Site) -> None:
-    document = site.post(ALL, {"context": {"targetingKey": "u-1"}}).get_json()
-    items = {item["key"]: item for item in document["flags"]}
-    assert list(items) == list(site.follower.current.evaluator.flags)
-    assert items["per-account"]["errorCode"] == "TARGETING_KEY_MISSING"
-    assert items["everybody"] == evaluate(site, "everybody", {"targetingKey": "u-1"})
-    assert document["metadata"] == {"revision": 1, "stale": False}
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_who_is_turned_away_is_told_in_the_same_shape(site: Site, status: int) -> None:
+    def turn_away() -> None:
+        abort(status)
+
+    refusing(site, turn_away)
+    for address, key in ((ALL, None), (ONE + "everybody", "everybody")):
+        response = site.post(address, {"context": {}})
+        failed(response, status, "GENERAL", key=key)
+        assert response.mimetype == "application/json"
+        assert ("Retry-After" in response.headers) == (status == 429)
+        assert response.headers.get("Retry-After", "2").isdecimal()
 
 
-def test_who_has_the_answer_already_is_told_so(site: Site) -> None:
-    def ask(known: str, user: str = "u-1") -> TestResponse:
-        return site.post(ALL, {"context": {"targetingKey": user}}, headers={"If-None-Match": known})
-
-    etag = ask('"other"').headers["ETag"]
-    for known in (etag, f"W/{etag}", f'"x", {etag}', f'W/"x",W/{etag}', "*"):
-        response = ask(known)
-        assert (response.status_code, response.data, response.headers["ETag"]) == (304, b"", etag)
-    for known in ('"x"', etag.strip('"')[:-1], "", "W/", '"', ",,,"):
-        assert ask(known).status_code == 200
-    site.change("/v1/flags/everybody/kill")
-    assert ask(etag).status_code == 200
+def refusing(site: Site, turn_away: Callable[[], None]) -> None:
+    site.app.before_request_funcs.setdefault(None, []).append(turn_away)
 
 
-def test_the_same_question_has_the_same_etag_on_every_server() -> None:
-    first, second = (Site.with_flags().post(ALL, {"context": {"targetingKey": "u-1"}}).headers["ETag"] for _ in "ab")
-    assert first == second
+def test_a_server_without_flags_says_when_to_ask_again(empty_site: Site) -> None:
+    for address, key in ((ALL, None), (ONE + "everybody", "everybody")):
+        response = empty_site.post(address, {"context": {}})
+        failed(response, 503, "GENERAL", "no flags", key)
+        assert response.headers["Retry-After"].isdecimal()
+
+
+def test_whatever_was_asked_for_is_named(site: Site) -> None:
+    for key in ("a/b", "a%20b", "é", "A", "%00", "a" * 2000):
+        response = site.post(ONE + key, {"context": {}})
+        assert (response.status_code, response.get_json()["errorCode"]) == (404, "FLAG_NOT_FOUND")
+        assert isinstance(response.get_json()["key"], str)
