@@ -29,11 +29,14 @@ TOLD = "flagConfigEtag"
 INACTIVITY_DELAY = 120
 """Seconds, the protocol's own default: a client that nobody has looked at for so long leaves the stream."""
 
+WRITTEN_LIMIT = 16 * 1024 * 1024  # bytes of items that are kept written
+
 DECIDING = frozenset({"stage", "rule", "guard"})
 
 
 def ofrep(checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None]) -> Blueprint:
     blueprint = Blueprint("ofrep", __name__, url_prefix="/ofrep/v1/evaluate/flags")
+    items = WrittenItems()
 
     @blueprint.post("/<path:key>")
     def evaluate_one(key: str) -> Response:
@@ -46,7 +49,7 @@ def ofrep(checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None])
         context, told = context_in(read_json_object(request)), request.args.get(TOLD, "")
         behind = not _caught_up(catch_up, told)
         checked = checker.all(context)
-        body = bulk_body(replace(checked, stale=checked.stale or behind), event_streams(stream()))
+        body = bulk_body(replace(checked, stale=checked.stale or behind), event_streams(stream()), items.of)
         etag = hashlib.blake2b(body, digest_size=16).hexdigest()
         known = request.if_none_match.contains_weak(etag) and _agrees(told, checked.revision, etag)
         response = JsonResponse(status=304) if known else json_response(body)
@@ -113,18 +116,43 @@ def evaluation_body(answer: Answer, revision: int, stale: bool) -> bytes:
     return orjson.dumps(evaluation_document(answer, revision=revision, stale=stale))
 
 
-def bulk_body(checked: Checked, streams: list[dict[str, Any]]) -> bytes:
-    """The answer to `POST /ofrep/v1/evaluate/flags`. A flag that cannot be evaluated is one failed item.
+def item_body(answer: Answer) -> bytes:
+    """One flag among all. The revision is not in it: clients compare items to find the flags that changed."""
+    return orjson.dumps(evaluation_document(answer))
 
-    The revision is said once, for all: clients compare items to find the flags that changed.
-    """
-    document: dict[str, Any] = {
-        "flags": [evaluation_document(answer) for answer in checked.answers.values()],
-        "metadata": {"revision": checked.revision, "stale": checked.stale},
-    }
+
+def bulk_body(checked: Checked, streams: list[dict[str, Any]], item: Callable[[Answer], bytes] = item_body) -> bytes:
+    """The answer to `POST /ofrep/v1/evaluate/flags`. A flag that cannot be evaluated is one failed item."""
+    items = b",".join(map(item, checked.answers.values()))
+    rest: dict[str, Any] = {"metadata": {"revision": checked.revision, "stale": checked.stale}}
     if streams:
-        document["eventStreams"] = streams
-    return orjson.dumps(document)
+        rest["eventStreams"] = streams
+    return b'{"flags":[' + items + b"]," + orjson.dumps(rest)[1:]
+
+
+class WrittenItems:
+    """Items are written once for each answer that a flag can give, not for each request: most of what a page with many
+    flags costs, also where it ends in a 304, would be writing them."""
+
+    def __init__(self, limit: int = WRITTEN_LIMIT) -> None:
+        self._limit = limit
+        self._size = 0
+        self._written: dict[Answer, bytes] = {}
+
+    def of(self, answer: Answer) -> bytes:
+        item = self._written.get(answer)
+        if item is None:
+            item = item_body(answer)
+            self._keep(answer, item)
+        return item
+
+    def _keep(self, answer: Answer, item: bytes) -> None:
+        """Answers of flags that changed are asked for no more; when there are too many, all are forgotten."""
+        if self._size + len(item) > self._limit:
+            self._written.clear()
+            self._size = 0
+        self._written[answer] = item
+        self._size += len(item)
 
 
 def event_streams(address: str | None) -> list[dict[str, Any]]:
