@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from rollout.core.errors import StoreUnavailable
-from rollout.service.ports import FlagStore, Stored
+from rollout.service.ports import Followed, Stored
 from rollout.service.snapshot import FetchBlob, Snapshot, empty_snapshot, next_snapshot, take_snapshot, together
 
 WAIT = timedelta(seconds=1)
@@ -23,7 +23,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts while the sto
 class Follower:
     """Owned by one thread that calls `run`; everybody reads `current` and `stale`, which are swapped whole."""
 
-    def __init__(self, store: FlagStore, on_change: Callable[[Snapshot], None] = lambda _: None) -> None:
+    def __init__(self, store: Followed, on_change: Callable[[Snapshot], None] = lambda _: None) -> None:
         self.current: Snapshot = empty_snapshot()
         self.stale = True
         self.trouble: str | None = "the store has not answered yet"

@@ -92,6 +92,18 @@ class Change:
     whole: bool = False
 
 
+class Followed(Protocol):
+    """What following a store asks of it; FlagStore says what each of these does."""
+
+    def read(self) -> Stored: ...
+
+    def revision(self) -> int: ...
+
+    def changes(self, after: int, wait: timedelta) -> list[Change] | None: ...
+
+    def blob(self, digest: str) -> bytes | None: ...
+
+
 class FlagStore(Protocol):
     """Where the position of every rollout is kept. All methods raise StoreUnavailable when the store cannot be reached
     within its deadline or answers nonsense; they never hang and never retry a write silently.
