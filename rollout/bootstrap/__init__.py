@@ -7,7 +7,7 @@ answer.
     signals       Signals                 Ctrl-C and its like, as something to wait for
     port          free_port               whether somebody else listens there
     ready         announce_once           the one line that says so
-    web_server    WebServer               in the server process: starts the web process, and again when it ends
+    supervised    Supervised              in the server process: starts another process, and again when it ends
     web_process   python -m ...           granian, which replaces workers that die
     worker        app                     what a worker is made of
     bodies        BodyWatch               half a request does not hold up a worker for ever

@@ -17,8 +17,9 @@ class PortTaken(RolloutError):
     code = "port_taken"
 
 
-def free_port(address: Address, patience: float = FREED_WITHIN) -> Address:
-    """The address, with a port that is free there where it had none. Raises PortTaken."""
+def free_port(address: Address, patience: float = FREED_WITHIN, option: str = "--bind") -> Address:
+    """The address, with a port that is free there where it had none. Raises PortTaken, naming the option that chooses
+    another."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -27,7 +28,7 @@ def free_port(address: Address, patience: float = FREED_WITHIN) -> Address:
             if time.monotonic() >= deadline:
                 raise PortTaken(
                     f"cannot listen on {address}: {error.strerror}",
-                    "stop what listens there, or choose another address with --bind",
+                    f"stop what listens there, or choose another address with {option}",
                 ) from error
             time.sleep(0.1)
 

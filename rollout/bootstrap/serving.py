@@ -26,8 +26,8 @@ from rollout.bootstrap.ready import all_workers_have, announce_once, answers
 from rollout.bootstrap.settings import Settings, WebSettings
 from rollout.bootstrap.signals import Interrupted, Signals
 from rollout.bootstrap.snapshots import KEEP_EVERY, SnapshotKeeper, start_from_disk
+from rollout.bootstrap.supervised import Supervised
 from rollout.bootstrap.threads import JOIN_WITHIN, Repeated
-from rollout.bootstrap.web_server import WebServer
 from rollout.core.audit import Actor
 from rollout.core.errors import StoreUnavailable
 from rollout.service.controller import TICK_EVERY, Controller
@@ -81,7 +81,8 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
     )
     server = Server(web_settings, settings.file)
     server.start(running)
-    web = WebServer(web_settings.to_environment() | _metrics_folder(folder), lambda: signals.tell(GAVE_UP))
+    environment = web_settings.to_environment() | _metrics_folder(folder)
+    web = Supervised("web server", "rollout.bootstrap.web_process", environment, gave_up=lambda: signals.tell(GAVE_UP))
     running.callback(web.stop, signals.again)
     web.start()
     _announce(server, web, running)
@@ -102,7 +103,7 @@ def _metrics_folder(folder: Path) -> dict[str, str]:
     return {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
 
 
-def _announce(server: Server, web: WebServer, running: ExitStack) -> None:
+def _announce(server: Server, web: Supervised, running: ExitStack) -> None:
     stop = threading.Event()
 
     def announce() -> None:

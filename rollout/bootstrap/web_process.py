@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import sys
 
 from granian import Granian
@@ -14,6 +13,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 import rollout.bootstrap.worker  # noqa: F401  # workers that are forked from here share its memory
+from rollout.bootstrap.open_files import allow_many_files
 from rollout.bootstrap.parent import end_with
 from rollout.bootstrap.settings import WebSettings
 from rollout.bootstrap.worker import MASTER_VARIABLE
@@ -23,7 +23,6 @@ CONNECTIONS = 4096
 """Open at one time in each worker, idle ones included, and as many again that wait to be let in. More would wait for
 ever, since granian counts connections, not requests."""
 
-FILES = 65536
 ANSWERS_WITHIN = 5  # seconds for the answers that are under way when a worker shall stop
 
 LOGS = {
@@ -40,7 +39,7 @@ def main() -> None:
     configure_logging(json=not sys.stderr.isatty())
     settings = WebSettings.from_environment()
     end_with(settings.server_pid)
-    _allow_many_files()
+    allow_many_files()
     os.environ[MASTER_VARIABLE] = str(os.getpid())
     server = Granian(
         "rollout.bootstrap.worker:app",
@@ -60,13 +59,6 @@ def main() -> None:
     )
     gc.freeze()  # what is here stays, in memory that is shared with the workers
     server.serve()
-
-
-def _allow_many_files() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from rollout.bootstrap.memory import Residents
 from rollout.bootstrap.ready import all_workers_have
 from rollout.bootstrap.signals import Interrupted, Signals
 from rollout.bootstrap.snapshots import SnapshotKeeper, start_from_disk
+from rollout.bootstrap.supervised import Supervised
 from rollout.bootstrap.threads import Repeated
-from rollout.bootstrap.web_server import WebServer
 from rollout.core.audit import Actor
 from rollout.core.definitions import FlagFile
 from rollout.core.errors import InvalidFile, Problem, StoreUnavailable
@@ -329,8 +329,17 @@ class TestBodyWatch:
 
 def test_a_web_process_that_never_comes_up_is_given_up(capfd: pytest.CaptureFixture[str]):
     gave_up = threading.Event()
-    web = WebServer({"ROLLOUT_WEB": ""}, gave_up.set)  # it cannot know what to do
+    environment = {"ROLLOUT_WEB": ""}  # it cannot know what to do
+    web = Supervised("web server", "rollout.bootstrap.web_process", environment, gave_up=gave_up.set)
     web.start()
     assert gave_up.wait(60)
     web.stop(lambda: False)
     assert "JSONDecodeError" in capfd.readouterr().err
+
+
+def test_a_process_that_ended_unasked_is_told_of_before_it_is_started_again():
+    ended = threading.Event()
+    process = Supervised("stream server", "rollout.no_such_module", {}, ended=ended.set)
+    process.start()
+    assert ended.wait(60)
+    process.stop(lambda: False)

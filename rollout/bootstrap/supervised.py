@@ -1,4 +1,4 @@
-"""Starts the process that the workers come from, and starts it again when it ends unasked."""
+"""A process of ours that the server process starts, starts again when it ends unasked, and stops."""
 
 from __future__ import annotations
 
@@ -22,14 +22,27 @@ STOPPED_WITHIN = 7.0  # seconds; a little more than the workers have for answers
 LAUNCHES = 4  # in a row that come to nothing before it is given up, where it never worked
 
 
-class WebServer:
-    """`gave_up` is called when it ends again and again without ever having been `proven`."""
+class Supervised:
+    """`ended` is called each time that it ended unasked, `gave_up` when it does so again and again without ever having
+    been `proven`."""
 
-    def __init__(self, environment: Mapping[str, str], gave_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        environment: Mapping[str, str],
+        *,
+        gave_up: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`name` is for the log, `module` what is run."""
+        self._name = name
+        self._module = module
         self._environment = {**os.environ, **environment}
         self._gave_up = gave_up
+        self._ended = ended
         self._process: subprocess.Popen[bytes] | None = None
-        self._supervisor = Repeated("the web server's supervisor", self._look, LOOK_EVERY)
+        self._supervisor = Repeated(f"the {name}'s supervisor", self._look, LOOK_EVERY)
         self._launched_at = self._launch_at = 0.0
         self._failures = 0
         self.proven = False
@@ -63,13 +76,14 @@ class WebServer:
         self._process = None
         self._failures = 1 if now - self._launched_at > STEADY else self._failures + 1
         self._launch_at = now + _back_off(self._failures)
-        log.error("the web server ended with status %s; it is started again", status)
+        log.error("the %s ended with status %s; it is started again", self._name, status)
+        self._ended()
         if self._failures >= LAUNCHES and not self.proven:
             self._gave_up()
 
     def _launched(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "rollout.bootstrap.web_process"],
+            [sys.executable, "-m", self._module],
             stdin=subprocess.DEVNULL,
             env=self._environment,
             start_new_session=True,  # Ctrl-C is for the server process, which then stops this one
