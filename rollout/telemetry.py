@@ -10,9 +10,9 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import orjson
 import structlog
@@ -159,6 +159,43 @@ class _Metrics:
         self._file_problems.set(readings.file_problems)
         self._servers_unconfirmed.set(readings.servers_unconfirmed)
         self._outcomes_buffered.set(readings.outcomes_buffered)
+
+
+class OpenStreams(Protocol):
+    """What is measured of streams; see streams/hub.py."""
+
+    @property
+    def open(self) -> int: ...
+
+    @property
+    def told(self) -> int: ...
+
+    @property
+    def refused(self) -> Mapping[str, int]: ...
+
+
+class StreamGauges:
+    """The stream process's metrics. They show in the same scrape as the workers', since they share the folder."""
+
+    def __init__(self, streams: OpenStreams, registry: CollectorRegistry | None = None) -> None:
+        registry = registry or CollectorRegistry()
+        self._streams = streams
+        self._told = 0
+        self._open = Gauge(
+            "rollout_streams_open", "Streams that are open.", registry=registry, multiprocess_mode="livesum"
+        )
+        self._events = Counter("rollout_stream_events", "Events sent to streams.", registry=registry)
+        self._refused = Counter("rollout_streams_refused", "Clients let go, by reason.", ["reason"], registry=registry)
+        self._refusals: dict[str, int] = {}
+
+    def flush(self) -> None:
+        """Carries over what was counted since the last call; one thread calls it, another counts."""
+        told, refused = self._streams.told, dict(self._streams.refused)
+        self._open.set(self._streams.open)
+        self._events.inc(told - self._told)
+        for reason, count in refused.items():
+            self._refused.labels(reason).inc(count - self._refusals.get(reason, 0))
+        self._told, self._refusals = told, refused
 
 
 class _Carrier:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from rollout.bootstrap.file_keeper import LOOK_EVERY, FileKeeper
 from rollout.bootstrap.file_reports import FileReports
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import collect_seldom
-from rollout.bootstrap.port import free_port
+from rollout.bootstrap.port import PortTaken, free_port
 from rollout.bootstrap.ready import all_workers_have, announce_once, answers
-from rollout.bootstrap.settings import Settings, WebSettings
+from rollout.bootstrap.settings import Address, Settings, WebSettings
 from rollout.bootstrap.signals import Interrupted, Signals
 from rollout.bootstrap.snapshots import KEEP_EVERY, SnapshotKeeper, start_from_disk
+from rollout.bootstrap.stream_address import StreamAddress
+from rollout.bootstrap.stream_settings import StreamSettings
 from rollout.bootstrap.supervised import Supervised
 from rollout.bootstrap.threads import JOIN_WITHIN, Repeated
 from rollout.core.audit import Actor
@@ -68,6 +71,7 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
     folder = settings.data_dir.absolute()
     running.enter_context(owned(folder))
     bind = free_port(settings.bind)
+    stream = settings.stream and _stream_port(settings.stream, bind)
     url = settings.redis_url or _embedded_store(folder, running)
     web_settings = WebSettings(
         redis_url=url,
@@ -78,14 +82,34 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
         server_pid=os.getpid(),
         bind=bind,
         workers=settings.workers,
+        stream=stream,
     )
     server = Server(web_settings, settings.file)
     server.start(running)
     environment = web_settings.to_environment() | _metrics_folder(folder)
+    address = StreamAddress(folder)
+    address.withdraw()  # of a run that was killed
     web = Supervised("web server", "rollout.bootstrap.web_process", environment, gave_up=lambda: signals.tell(GAVE_UP))
     running.callback(web.stop, signals.again)
     web.start()
+    if stream:
+        streams = Supervised("stream server", "rollout.bootstrap.stream_process", environment, ended=address.withdraw)
+        running.callback(address.withdraw)
+        running.callback(streams.stop, signals.again)
+        streams.start()
     _announce(server, web, running)
+
+
+def _stream_port(wanted: StreamSettings, web: Address) -> StreamSettings:
+    """Next to the web's port where nobody asked for another; where that is taken, any. Raises PortTaken."""
+    try:
+        return replace(wanted, bind=free_port(wanted.bind, option="--stream-bind"))
+    except PortTaken:
+        if wanted.chosen:
+            raise
+    free = free_port(Address(web.host, 0))
+    log.warning("%s is taken, so streams are on %s; --stream-bind chooses", wanted.bind, free)
+    return replace(wanted, bind=free)
 
 
 def _embedded_store(folder: Path, running: ExitStack) -> str:
@@ -137,6 +161,7 @@ class Server:
         beat = Heartbeat(self._store, self._follower, kind="server", server_id=settings.server_id, more=self._more)
         self._controller = Controller(self._store, Operations(self._store), self._follower, settings.server_id)
         self._moved_at = 0  # revision at which the controller looked last
+        self._stream = StreamAddress(folder)
         self._answered_at: float | None = None  # when a worker did for the first time
         self._beating = Repeated("heartbeat", beat.beat, BEAT_EVERY)
         self._moving = Repeated("controller", self._move, TICK_EVERY)
@@ -174,7 +199,8 @@ class Server:
     def _settled(self) -> bool:
         settings, revision = self._settings, self._follower.current.revision
         moved = self._moved_at == revision or self._follower.stale
-        return moved and all_workers_have(self._store, settings.server_id, revision, settings.workers)
+        streams = settings.stream is None or self._stream.look() is not None
+        return moved and streams and all_workers_have(self._store, settings.server_id, revision, settings.workers)
 
     def description(self) -> str:
         workers, flags = self._settings.workers, len(self._follower.current.state.records)

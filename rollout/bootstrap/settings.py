@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
 
+from rollout.bootstrap.stream_settings import OFF, StreamSettings, read_cap, read_heartbeat, read_stream_url
 from rollout.core.errors import InvalidInput
 
 DEFAULTS = {
@@ -22,6 +23,10 @@ DEFAULTS = {
     "data_dir": ".rollout",
     "redis_url": "",
     "namespace": "rollout",
+    "stream_bind": "",
+    "stream_url": "",
+    "stream_cap": "10000",
+    "stream_heartbeat": "15s",
 }
 MOST_WORKERS = 256
 WEB_VARIABLE = "ROLLOUT_WEB"
@@ -50,6 +55,7 @@ class Settings:
     data_dir: Path
     redis_url: str | None  # None: the embedded store
     namespace: str
+    stream: StreamSettings | None = None  # None: no streams
 
     @property
     def origin(self) -> str:
@@ -67,33 +73,52 @@ def settings_from(options: Mapping[str, str | None], environ: Mapping[str, str] 
     def given(name: str) -> str:
         return options.get(name) or environ.get(f"ROLLOUT_{name.upper()}") or DEFAULTS[name]
 
+    bind = read_address(given("bind"))
     return Settings(
         file=Path(given("file")),
-        bind=read_address(given("bind")),
+        bind=bind,
         workers=_read_workers(given("workers")),
         data_dir=Path(given("data_dir")),
         redis_url=_read_redis_url(given("redis_url")),
         namespace=given("namespace"),
+        stream=_read_stream(given, bind),
     )
 
 
-def read_address(text: str) -> Address:
+def read_address(text: str, option: str = "--bind") -> Address:
     """Raises InvalidInput for what is no address, and for one that others could reach."""
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise InvalidInput(f"--bind {text!r} is not an address with a port", "write 127.0.0.1:8080")
+        raise InvalidInput(f"{option} {text!r} is not an address with a port", "write 127.0.0.1:8080")
     name = host.removeprefix("[").removesuffix("]")
     try:
         address = ipaddress.ip_address("127.0.0.1" if name == "localhost" else name)
     except ValueError:
-        raise InvalidInput(f"--bind {text!r} names a host, not an address", "write 127.0.0.1:8080") from None
+        raise InvalidInput(f"{option} {text!r} names a host, not an address", "write 127.0.0.1:8080") from None
     if not address.is_loopback:
         raise InvalidInput(
-            f"--bind {text!r} can be reached from other machines, and there are no keys yet that would keep others "
+            f"{option} {text!r} can be reached from other machines, and there are no keys yet that would keep others "
             "from changing flags",
             "bind to 127.0.0.1:8080, behind a proxy that knows who may",
         )
     return Address(str(address), int(port))
+
+
+def _read_stream(given: Callable[[str], str], web: Address) -> StreamSettings | None:
+    bind = given("stream_bind")
+    if bind == OFF:
+        return None
+    return StreamSettings(
+        bind=read_address(bind, "--stream-bind") if bind else _next_to(web),
+        chosen=bool(bind),
+        url=read_stream_url(given("stream_url")),
+        cap=read_cap(given("stream_cap")),
+        heartbeat=read_heartbeat(given("stream_heartbeat")),
+    )
+
+
+def _next_to(web: Address) -> Address:
+    return Address(web.host, web.port + 1 if 0 < web.port < 65535 else 0)
 
 
 def _read_workers(text: str) -> int:
@@ -127,6 +152,7 @@ class WebSettings:
     server_pid: int
     bind: Address
     workers: int
+    stream: StreamSettings | None = None
 
     def to_environment(self) -> dict[str, str]:
         return {WEB_VARIABLE: orjson.dumps(asdict(self)).decode()}
@@ -134,4 +160,5 @@ class WebSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> WebSettings:
         told = orjson.loads(environ[WEB_VARIABLE])
-        return cls(**told | {"bind": Address(**told["bind"])})
+        stream = told["stream"] and StreamSettings(**told["stream"] | {"bind": Address(**told["stream"]["bind"])})
+        return cls(**told | {"bind": Address(**told["bind"]), "stream": stream})

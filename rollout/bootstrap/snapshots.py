@@ -5,6 +5,7 @@ after it came.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from rollout.core.errors import StoreUnavailable
 from rollout.service.follower import Follower
@@ -17,12 +18,15 @@ log = logging.getLogger(__name__)
 KEEP_EVERY = 0.5  # seconds; of changes that come faster only the last is written
 
 
-def start_from_disk(follower: Follower, kept: DiskSnapshot) -> None:
-    """Begins with the snapshot on disk, if there is one. No error here keeps anybody from starting."""
+def start_from_disk(
+    follower: Follower, kept: DiskSnapshot, part: Callable[[Stored], Stored] = lambda stored: stored
+) -> None:
+    """Begins with the snapshot on disk, if there is one, or with a part of it. No error here keeps anybody from
+    starting."""
     try:
         stored = kept.read()
         if stored is not None:
-            follower.start_from(stored, kept.blob)
+            follower.start_from(part(stored), kept.blob)
     except Exception as error:  # written by another version, or incomplete
         log.warning("the snapshot on disk cannot be used: %s: %s", type(error).__name__, error)
 

@@ -24,6 +24,7 @@ from rollout.bootstrap.memory import Residents, collect_seldom
 from rollout.bootstrap.parent import end_with
 from rollout.bootstrap.settings import WEB_VARIABLE, WebSettings
 from rollout.bootstrap.snapshots import start_from_disk
+from rollout.bootstrap.stream_address import LOOK_FOR_STREAMS_EVERY, StreamAddress
 from rollout.bootstrap.threads import Repeated
 from rollout.core.definitions import FlagFile
 from rollout.service.desk import StoreDesk
@@ -83,8 +84,16 @@ def _app(settings: WebSettings) -> Flask:
     desk = StoreDesk(store, _read_text, lambda: follower.current)
     intake = Intake(store, follower, counters)
     start_handing_over(intake)
-    reports = FileReports(folder).read
-    flask = create_app(Parts(follower, desk, counters, intake, reports, unconfirmed=lambda: roll.unconfirmed))
+    parts = Parts(
+        follower,
+        desk,
+        counters,
+        intake,
+        FileReports(folder).read,
+        unconfirmed=lambda: roll.unconfirmed,
+        stream=_where_streams_are(folder),
+    )
+    flask = create_app(parts)
     bodies = BodyWatch(flask.wsgi_app, partial(_replace, intake))
     Repeated("bodies", bodies.look, LOOK_EVERY).start()
     flask.wsgi_app = bodies  # type: ignore[method-assign]
@@ -94,6 +103,14 @@ def _app(settings: WebSettings) -> Flask:
 def _replace(intake: Intake) -> None:
     hand_over_last(intake)
     end_now()
+
+
+def _where_streams_are(folder: Path) -> Callable[[], str | None]:
+    """For requests, which do not touch the disk themselves."""
+    streams = StreamAddress(folder)
+    streams.look()
+    Repeated("streams", streams.look, LOOK_FOR_STREAMS_EVERY).start()
+    return lambda: streams.current
 
 
 def _end_when_told() -> None:

@@ -6,6 +6,8 @@ import gc
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from rollout.bootstrap.memory import Residents
 from rollout.bootstrap.ready import all_workers_have
 from rollout.bootstrap.signals import Interrupted, Signals
 from rollout.bootstrap.snapshots import SnapshotKeeper, start_from_disk
+from rollout.bootstrap.stream_address import StreamAddress
 from rollout.bootstrap.supervised import Supervised
 from rollout.bootstrap.threads import Repeated
 from rollout.core.audit import Actor
@@ -337,9 +340,29 @@ def test_a_web_process_that_never_comes_up_is_given_up(capfd: pytest.CaptureFixt
     assert "JSONDecodeError" in capfd.readouterr().err
 
 
-def test_a_process_that_ended_unasked_is_told_of_before_it_is_started_again():
-    ended = threading.Event()
-    process = Supervised("stream server", "rollout.no_such_module", {}, ended=ended.set)
+def test_a_process_that_ended_unasked_is_told_of_before_it_is_started_again(tmp_path: Path):
+    address = StreamAddress(tmp_path)
+    address.announce("http://127.0.0.1:1")
+    process = Supervised("stream server", "rollout.no_such_module", {}, ended=address.withdraw)
     process.start()
-    assert ended.wait(60)
+    eventually(lambda: address.look() is None)
     process.stop(lambda: False)
+
+
+def test_the_address_of_streams_is_known_while_it_is_announced(tmp_path: Path):
+    ours, theirs = StreamAddress(tmp_path), StreamAddress(tmp_path)
+    assert theirs.look() is None
+    ours.announce("https://flags.example.com")
+    assert (theirs.look(), theirs.current) == ("https://flags.example.com", "https://flags.example.com")
+    ours.withdraw()
+    ours.withdraw()
+    assert (theirs.look(), theirs.current) == (None, None)
+
+
+@pytest.mark.parametrize(("files", "streams"), [("2000", "1000"), ("600", "280"), ("100", "1")])
+def test_where_the_system_allows_few_files_fewer_streams_are_promised_and_it_is_said(files: str, streams: str):
+    ask = "from rollout.bootstrap.stream_process import cap_that_fits; print(cap_that_fits(1000))"
+    limited = ["sh", "-c", 'ulimit -Sn 64 && ulimit -Hn "$1" && exec "$2" -c "$3"', "sh", files, sys.executable, ask]
+    done = subprocess.run(limited, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == streams
+    assert ("ulimit -n" in done.stderr) == (streams != "1000")

@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 
 from rollout.bootstrap.settings import Address, Settings, WebSettings, settings_from
+from rollout.bootstrap.stream_settings import StreamSettings
 from rollout.core.errors import InvalidInput
 
 
 def test_without_any_setting_the_founding_case_is_served_on_this_machine_alone():
     assert settings_from({}, {}) == Settings(
-        Path("flags.yaml"), Address("127.0.0.1", 8080), 2, Path(".rollout"), None, "rollout"
+        Path("flags.yaml"),
+        Address("127.0.0.1", 8080),
+        2,
+        Path(".rollout"),
+        None,
+        "rollout",
+        StreamSettings(Address("127.0.0.1", 8081), chosen=False, url="", cap=10_000, heartbeat=15),
     )
 
 
@@ -55,6 +62,19 @@ def test_an_address_of_this_machine_is_taken(bind, address):
         ({"redis_url": "http://host"}, "redis://"),
         ({"redis_url": "redis://host:port"}, "redis://"),
         ({"redis_url": "redis://[host"}, "redis://"),
+        ({"stream_bind": "8081"}, "--stream-bind '8081' is not an address"),
+        ({"stream_bind": "0.0.0.0:8081"}, "no keys yet"),
+        ({"stream_url": "flags.example.com"}, "write https://flags.example.com"),
+        ({"stream_url": "ftp://flags.example.com"}, "write https://flags.example.com"),
+        ({"stream_url": "https://"}, "write https://flags.example.com"),
+        ({"stream_url": "https://[flags"}, "write https://flags.example.com"),
+        ({"stream_url": "https://me:secret@flags.example.com"}, "write https://flags.example.com"),
+        ({"stream_url": "https://flags.example.com/?a=b"}, "write https://flags.example.com"),
+        ({"stream_cap": "0"}, "write 1 to 1000000"),
+        ({"stream_cap": "many"}, "write 1 to 1000000"),
+        ({"stream_heartbeat": "15"}, "write 15s"),
+        ({"stream_heartbeat": "0s"}, "write 1s to 1h"),
+        ({"stream_heartbeat": "2h"}, "write 1s to 1h"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_would_be_right(options, said):
@@ -78,5 +98,33 @@ def test_stores_and_namespaces_are_told_apart():
 
 
 def test_web_processes_are_told_their_settings_by_the_environment():
-    settings = WebSettings("unix:///s", "rollout", "embedded", "/data", "host:80", 12, Address("::1", 80), 3)
-    assert WebSettings.from_environment(settings.to_environment()) == settings
+    stream = StreamSettings(Address("::1", 81), chosen=True, url="https://flags.example.com", cap=10, heartbeat=1.0)
+    for streams in (stream, None):
+        settings = WebSettings(
+            "unix:///s", "rollout", "embedded", "/data", "host:80", 12, Address("::1", 80), 3, streams
+        )
+        assert WebSettings.from_environment(settings.to_environment()) == settings
+
+
+@pytest.mark.parametrize(
+    ("options", "bind"),
+    [
+        ({"bind": "127.0.0.2:9000"}, "127.0.0.2:9001"),
+        ({"bind": "[::1]:9000"}, "[::1]:9001"),
+        ({"bind": "127.0.0.1:0"}, "127.0.0.1:0"),
+        ({"bind": "127.0.0.1:65535"}, "127.0.0.1:0"),
+        ({"bind": "127.0.0.1:9000", "stream_bind": "[::1]:7"}, "[::1]:7"),
+    ],
+)
+def test_streams_listen_next_to_the_web_unless_somebody_says_where(options, bind):
+    assert str(settings_from(options, {}).stream.bind) == bind
+
+
+def test_streams_can_be_off():
+    assert settings_from({"stream_bind": "off"}, {}).stream is None
+
+
+def test_clients_are_sent_to_the_proxy_where_there_is_one():
+    assert settings_from({}, {}).stream.base_url == "http://127.0.0.1:8081"
+    environ = {"ROLLOUT_STREAM_URL": "https://flags.example.com/live/"}
+    assert settings_from({}, environ).stream.base_url == "https://flags.example.com/live"

@@ -20,7 +20,7 @@ def test_the_founding_case_is_served_and_one_line_says_so(service: Service):
     assert service.check("business-app", country="GB", platform="android")["on"] is True
     assert service.file_report()["state"] == "in force"
     kinds = sorted(server["kind"] for server in service.status()["servers"])
-    assert kinds == ["server", "worker", "worker"]
+    assert kinds == ["server", "stream", "worker", "worker"]
 
 
 def test_a_second_start_on_a_taken_port_fails_and_says_why(service: Service, service_in: Callable[..., Service]):

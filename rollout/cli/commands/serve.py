@@ -12,11 +12,18 @@ from rollout.bootstrap.settings import DEFAULTS, settings_from
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+UNSET = {
+    "redis_url": "an embedded one",
+    "stream_bind": "the port after --bind's, or one that is free",
+    "stream_url": "http:// and where they listen",
+}
+"""What it means that these were not given."""
+
 
 def _option(*names: str, says: str) -> Callable[[F], F]:
     """With its variable and its default; what it may be is read in `settings_from`."""
     name = names[-1].removeprefix("--").replace("-", "_")
-    default = DEFAULTS[name] or "an embedded one"
+    default = DEFAULTS[name] or UNSET[name]
     return click.option(
         *names, envvar=f"ROLLOUT_{name.upper()}", show_envvar=True, help=f"{says}  [default: {default}]"
     )
@@ -29,6 +36,10 @@ def _option(*names: str, says: str) -> Callable[[F], F]:
 @_option("--data-dir", says="The folder of the embedded store, and of what is kept for when the store is away.")
 @_option("--redis-url", says="A Redis or Valkey server: redis://, rediss:// or unix://.")
 @_option("--namespace", says="The prefix of all keys in the store.")
+@_option("--stream-bind", says="Where streams of changes listen, or `off`.")
+@_option("--stream-url", says="How clients reach that, where a proxy stands in front.")
+@_option("--stream-cap", says="How many streams may be open.")
+@_option("--stream-heartbeat", says="How often a silent stream shows that it is alive.")
 @click.pass_context
 def command(context: click.Context, /, **options: str | None) -> None:
     """Run the service.
