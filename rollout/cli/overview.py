@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from rollout.cli.servers import servers_of, troubles
+from rollout.cli.servers import open_streams, servers_of, troubles
 from rollout.cli.terminal import Cell, Styled, Terminal
 from rollout.cli.times import instant_words, now_of
 from rollout.cli.words import Document, coming_words, file_words, live_words, plural, state_cell
@@ -103,6 +103,8 @@ def _footer(document: Document) -> str:
     said = [f"revision {document['revision']}"]
     said += [f"{file['name']} in force since {instant_words(file['since'])}"] if file else ["no file in force"]
     said += [plural(len(servers.live), "server")] if servers.live else []
+    streams = open_streams(document["servers"])
+    said += [] if streams is None else [plural(streams, "stream")]
     return ", ".join(said)
 
 

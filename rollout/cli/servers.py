@@ -40,6 +40,12 @@ def servers_of(reports: Iterable[Report]) -> Servers:
     return Servers(live, silent)
 
 
+def open_streams(reports: Iterable[Report]) -> int | None:
+    """How many clients are told of changes, by those processes that were heard lately; None where there are none."""
+    told = [report["streams"]["open"] for report in reports if report.get("streams") and _confirmed(report)]
+    return sum(told) if told else None
+
+
 def troubles(document: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each server that lags behind the newest revision, or was not heard."""
     servers = servers_of(document["servers"])

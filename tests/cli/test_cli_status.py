@@ -166,6 +166,22 @@ def test_only_servers_that_were_heard_within_10_seconds_count_and_others_are_nam
     assert "revision 2: 1 of 1 server in 0.0 s; unconfirmed: gone:1" in cli("kill", "payments").out
 
 
+@pytest.mark.usefixtures("in_india")
+def test_streams_are_counted_and_nobody_waits_for_them(cli: Cli, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(server: str, open_ones: int) -> None:
+        said = {"kind": "stream", "server": server, "revision": 1, "streams": {"open": open_ones, "cap": 10_000}}
+        cli.store.beat(f"{server}/9", json.dumps(said).encode(), timedelta(minutes=2))
+
+    report("gone:1", 5000)
+    clock.now += timedelta(seconds=11)
+    report("a:1", 4000)
+    report("b:1", 213)
+    beat(cli, "a:1", "1", revision=9)
+    assert "revision 2: 1 of 1 server in 0.0 s" in cli("kill", "payments").out
+    assert cli("status").err == ""
+    assert shown(cli, tell_all, monkeypatch=monkeypatch)[-1].endswith(", 1 server, 4213 streams")
+
+
 def test_the_server_that_lags_is_named(cli: Cli) -> None:
     beat(cli, "a:1", "1", revision=9)
     beat(cli, "b:1", "1", revision=1)
