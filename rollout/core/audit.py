@@ -55,9 +55,22 @@ class Entry:
 
 
 def canonical_line(document: Document) -> bytes:
-    """The bytes of an entry. Raises ValueError for NaN and infinities, TypeError for anything that is not JSON."""
+    """The bytes of an entry. Raises TypeError for anything that is not JSON, and for numbers that are not whole: those
+    are written in more than one way."""
+    _refuse_fractions(document)
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
+
+
+def _refuse_fractions(value: object) -> None:
+    if isinstance(value, float):
+        raise TypeError(f"{value} is not a whole number; the audit keeps others as text, and JSON has no infinities")
+    if isinstance(value, dict):
+        for inner in value.values():
+            _refuse_fractions(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_fractions(inner)
 
 
 def read_line(line: bytes) -> dict[str, Any]:
