@@ -235,6 +235,7 @@ def _attempts(deadline: float) -> Iterator[float]:
 def _circumstances(request: Request) -> dict[str, Any]:
     return {
         "reason": request.reason,
+        **({"ticket": request.ticket} if request.ticket else {}),
         "revision": request.seen_revision,
         "request_id": request.request_id,
         "dry_run": request.dry_run,

@@ -16,12 +16,15 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, and from where. `kind` is human, controller, guard or file."""
+    """Who does something, and from where. `kind` is human, controller, guard or file; `authenticated` says how we know,
+    and is empty where somebody just said so."""
 
     id: str
     kind: str = "human"
     host: str = ""
     tool: str = ""
+    address: str = ""  # on the network
+    authenticated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +39,25 @@ class Entry:
     before: Document
     after: Document
     evidence: Document | None = None  # of what a guard did: all that its judgement rests upon
+    previous: str = ""  # hash of the entry before: see `core.chain`
+    ticket: str = ""
+    approvals: tuple[Document, ...] = ()  # who else said yes, and when
 
     def document(self) -> Document:
         return {
             "version": VERSION,
             "revision": self.revision,
             "at": instant_text(self.at),
-            "actor": {"id": self.actor.id, "kind": self.actor.kind},
-            "origin": {"host": self.actor.host, "tool": self.actor.tool},
+            "actor": {"id": self.actor.id, "kind": self.actor.kind, "authenticated": self.actor.authenticated},
+            "origin": {"host": self.actor.host, "address": self.actor.address, "tool": self.actor.tool},
             "action": self.action,
             "flag": self.flag or "",
             "before": self.before,
             "after": self.after,
             "reason": self.reason,
+            "ticket": self.ticket,
+            "approvals": list(self.approvals),
+            "previous": self.previous,
             "request_id": self.request_id,
             **({} if self.evidence is None else {"evidence": self.evidence}),
         }

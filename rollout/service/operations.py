@@ -17,12 +17,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from rollout.core import changes
-from rollout.core.audit import Actor, Entry, canonical_line
+from rollout.core.audit import Actor, Entry, canonical_line, read_line
 from rollout.core.definitions import FlagFile
 from rollout.core.documents import Document, progress_document
 from rollout.core.errors import InvalidInput, OutdatedView, RefusedByRule, RevisionConflict, RolloutError, UnknownFlag
 from rollout.core.flags import FLAG_KEY
 from rollout.core.loading import load_file
+from rollout.core.merkle import EMPTY, leaf_hash
 from rollout.core.progress import FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.progression import Moment, with_bake
 from rollout.core.segments import EVERYONE
@@ -50,6 +51,7 @@ ATTEMPTS = 100
 """How often a change is tried anew when others write at the same time. Forty writers need about as many."""
 
 MAX_REASON = 1000  # characters
+PAGE = 1000  # audit lines read at a time
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_EARLIER = 1000  # versions of the file that are known to have been in force
 
@@ -67,6 +69,7 @@ class Request:
     seen_revision: int | None = None  # what concerns the flag must not have changed since; None: whatever it is now
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     dry_run: bool = False
+    ticket: str = ""  # where else the change is written about
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,8 @@ class Operations:
     def _commit(self, stored: Stored, now: datetime, request: Request, draft: _Draft) -> Answer:
         revision = stored.revision + 1
         entry = Entry(
+            previous=previous_of(self._store, stored),
+            ticket=request.ticket,
             revision=revision,
             at=now,
             actor=request.actor,
@@ -267,6 +272,7 @@ class Operations:
             shared=draft.shared,
             blobs=draft.blobs,
             evidence={draft.flag: draft.watch} if draft.flag and draft.watch else {},
+            head_hash=stored.head_hash,
             answer=encode_answer(draft.answer | {"changed": True, "revision": revision}),
         )
         return decode_answer(self._store.commit(commit).answer)
@@ -286,6 +292,18 @@ class Operations:
             return answer
         first = self._store.answered(request.request_id)
         return answer if first is None else decode_answer(first)
+
+
+def previous_of(store: FlagStore, stored: Stored) -> str:
+    """The hash that the next audit entry names as the one before it. Where an earlier release wrote, without a chain,
+    the first entry of the chain seals all that it left."""
+    if stored.head_hash:
+        return stored.head_hash
+    tree, revision = EMPTY, 0
+    while lines := store.audit(after=revision, before=stored.revision + 1, limit=PAGE):
+        tree = tree.plus(map(leaf_hash, lines))
+        revision = read_line(lines[-1])["revision"]
+    return tree.root().hex()
 
 
 def _until_no_conflict(attempt: Callable[[], Answer]) -> Answer:

@@ -27,6 +27,7 @@ class Stored:
     shared: bytes | None  # the document that belongs to no single flag
     flags: Mapping[str, bytes]  # flag key -> document
     ticked_ms: int = 0  # how long servers have been ticking in all, on the store's clock, as if one ticked now
+    head_hash: str = ""  # of the last audit entry; "" where none was chained yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Commit:
     blobs: Mapping[str, bytes] = field(default_factory=dict)  # content-addressed, never overwritten
     answer: bytes = b""  # told again to whoever repeats the request id
     evidence: Mapping[str, Judged] = field(default_factory=dict)  # flag key -> what the decision rests on
+    head_hash: str | None = None  # of the entry that this one names as the one before; None: whichever it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,9 @@ class FlagStore(Protocol):
         """Writes all of `commit` or nothing.
 
         A request id seen before is answered with its first answer, whatever the revision. Raises RevisionConflict when
-        the store is not at `expected_revision`, or holds other evidence than `evidence` was made from (nothing is
-        written).
+        the store is not at `expected_revision`, its last audit entry is not the one of `head_hash`, or it holds other
+        evidence than `evidence` was made from (nothing is written). From then on its `head_hash` is that of
+        `commit.entry`.
         """
 
     def answered(self, request_id: str) -> bytes | None:

@@ -11,6 +11,8 @@ from rollout.service.ports import Change, Commit
 MOST_FLAGS_TOLD = 64
 MOST_BYTES_TOLD = 64 * 1024
 
+FORKED = "the store's last audit entry is not the one that was there a moment ago"
+
 
 def told(commit: Commit) -> Change:
     """`commit` as those who follow hear of it: the changed documents where they are few, else `whole`."""

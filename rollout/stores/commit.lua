@@ -3,7 +3,8 @@
 -- All keys carry the hash tag {namespace}, so that Redis Cluster keeps them in one slot. Documents, audit lines and
 -- answers are opaque strings: cjson would turn [] into {} and round integers above 2^53, so nothing is decoded here.
 --
---   {ns}:head           hash    revision: number of the last commit; at_ms: its time. Absent: nothing was ever written
+--   {ns}:head           hash    revision: number of the last commit; at_ms: its time; hash: of its audit line, which the
+--                               next one names. Absent: nothing was ever written
 --   {ns}:shared         string  the document that belongs to no single flag
 --   {ns}:flags          hash    flag key -> document
 --   {ns}:blob:<digest>  string  content under its own address, never overwritten
@@ -20,12 +21,13 @@
 -- and outcomes by count.lua.
 --
 -- KEYS  head, shared, flags, audit, changes, request, evidence, blob...
--- ARGV  expected revision, next revision, at_ms, audit line, request record, whole ("1" or "0"), then four groups,
---       each its length and its members: shared (0 or 1), flags written (key, document, ...), flags removed (key, ...),
---       evidence (flag key, "1" where there was some or "0", that before, "1" or "0", that after, ...); then the content
---       of each blob.
--- Returns {"committed"}, {"repeated", record}, {"conflict", revision}, {"judged", flag key of which there is other
---       evidence}, {"earlier", at_ms of the last commit}, {"ahead", revision of the audit log} or {"type", key, its type}.
+-- ARGV  expected revision, next revision, at_ms, audit line, request record, whole ("1" or "0"), hash of the audit
+--       line, hash of the one before ("" for none, "*" for whichever it is), then four groups, each its length and its
+--       members: shared (0 or 1), flags written (key, document, ...), flags removed (key, ...), evidence (flag key, "1"
+--       where there was some or "0", that before, "1" or "0", that after, ...); then the content of each blob.
+-- Returns {"committed"}, {"repeated", record}, {"conflict", revision}, {"forked"}, {"judged", flag key of which there is
+--       other evidence}, {"earlier", at_ms of the last commit}, {"ahead", revision of the audit log} or {"type", key,
+--       its type}.
 --
 -- A script is atomic, yet an error midway does not take back what it wrote. So everything that can fail is looked at
 -- before the first write, and the first write is one that the server itself refuses when memory is used up, on a
@@ -38,7 +40,8 @@ local head, shared, flags, audit, changes, request = KEYS[1], KEYS[2], KEYS[3], 
 local evidence = KEYS[7]
 local FIRST_BLOB = 8
 local expected, following, at_ms, entry, record, whole = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local next_argument = 7
+local hash, expected_hash = ARGV[7], ARGV[8]
+local next_argument = 9
 
 local function take_group()
   local group = {}
@@ -67,10 +70,13 @@ if answered then
   return {"repeated", answered}
 end
 
-local last = redis.call("HMGET", head, "revision", "at_ms")
+local last = redis.call("HMGET", head, "revision", "at_ms", "hash")
 local revision, last_at_ms = last[1] or "0", last[2] or "0"
 if revision ~= expected then
   return {"conflict", revision}
+end
+if expected_hash ~= "*" and expected_hash ~= (last[3] or "") then
+  return {"forked"} -- another history came to the same revision
 end
 for i = 1, #judged, 5 do
   local stored = redis.call("HGET", evidence, judged[i])
@@ -107,7 +113,7 @@ if type(added) == "table" and added.err then
   redis.call("DEL", changes) -- was ahead of the head; followers who miss it read everything anew
   redis.call("XADD", changes, id, unpack(change))
 end
-redis.call("HSET", head, "revision", following, "at_ms", at_ms)
+redis.call("HSET", head, "revision", following, "at_ms", at_ms, "hash", hash)
 for _, document in ipairs(shared_written) do
   redis.call("SET", shared, document)
 end

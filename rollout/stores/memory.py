@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from threading import Condition
 
+from rollout.core.chain import entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
 from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Counted, Heard, Stored, Ticked
-from rollout.stores import told
+from rollout.stores import FORKED, told
 from rollout.stores.memory_counts import MemoryCounts
 
 REQUESTS_KEPT_MS = 24 * 60 * 60 * 1000
@@ -46,6 +47,7 @@ class MemoryFlagStore:
         self._changed = Condition()
         self._revision = 0
         self._written_at_ms = 0
+        self._head_hash = ""
         self._shared: bytes | None = None
         self._flags: dict[str, bytes] = {}
         self._blobs: dict[str, bytes] = {}
@@ -64,7 +66,7 @@ class MemoryFlagStore:
             flags = {key: self._flags[key] for key in wanted}
             now = self._clock()
             ticked_ms = self._ticked_ms + self._gap_until(now)
-            return Stored(self._revision, self._written_at_ms, now, self._shared, flags, ticked_ms)
+            return Stored(self._revision, self._written_at_ms, now, self._shared, flags, ticked_ms, self._head_hash)
 
     def revision(self) -> int:
         return self._revision
@@ -80,6 +82,8 @@ class MemoryFlagStore:
             for flag, judged in commit.evidence.items():
                 if self._evidence.get(flag) != judged.before:
                     raise RevisionConflict(f"there is other evidence of {flag} by now")
+            if commit.head_hash not in (None, self._head_hash):
+                raise RevisionConflict(FORKED)
             if commit.at_ms < self._written_at_ms:
                 raise InvalidInput(f"a commit at {commit.at_ms} ms is earlier than the last, at {self._written_at_ms}")
             self._write(commit)
@@ -165,6 +169,7 @@ class MemoryFlagStore:
         self._revision += 1
         self._written_at_ms = commit.at_ms
         self._audit.append(commit.entry)
+        self._head_hash = entry_hash(commit.entry)
         self._changes.append(told(commit))
         if commit.shared is not None:
             self._shared = commit.shared

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
+from rollout.core.chain import entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
 from rollout.service.ports import (
     COUNTS_KEPT,
@@ -36,7 +37,7 @@ from rollout.service.ports import (
     Stored,
     Ticked,
 )
-from rollout.stores import told
+from rollout.stores import FORKED, told
 
 DEADLINE = timedelta(seconds=0.5)  # for a connection, and for each answer
 WAITING_SLICE = timedelta(seconds=0.5)  # while waiting for changes, a server that hangs is noticed after this
@@ -148,7 +149,7 @@ class RedisFlagStore:
             places = [self._keys.head, self._keys.shared, self._keys.flags, self._keys.ticks]
             wanted = ["all"] if keys is None else ["some", *keys]
             arguments = [LONGEST_GAP_MS, *wanted]
-            revision, at_ms, ticked_ms, now, shared, found = _run(self._client, READ, places, arguments)
+            revision, at_ms, ticked_ms, now, shared, found, head_hash = _run(self._client, READ, places, arguments)
             return Stored(
                 revision=int(revision or 0),
                 written_at_ms=int(at_ms or 0),
@@ -156,6 +157,7 @@ class RedisFlagStore:
                 shared=shared,
                 flags={key.decode(): document for key, document in zip(found[::2], found[1::2], strict=True)},
                 ticked_ms=int(ticked_ms or 0),
+                head_hash=(head_hash or b"").decode(),
             )
 
     def revision(self) -> int:
@@ -270,6 +272,8 @@ class RedisFlagStore:
             return RevisionConflict(f"the store is at revision {int(facts[0])}, not {commit.expected_revision}")
         if outcome == "judged":
             return RevisionConflict(f"there is other evidence of {facts[0].decode()} by now")
+        if outcome == "forked":
+            return RevisionConflict(FORKED)
         if outcome == "earlier":
             return InvalidInput(f"a commit at {commit.at_ms} ms is earlier than the last, at {int(facts[0])}")
         if outcome == "ahead":
@@ -405,6 +409,8 @@ def _script_input(names: _Keys, commit: Commit) -> tuple[list[str], list[bytes]]
         commit.entry,
         b"%d\n%b" % (change.revision, commit.answer),
         b"1" if change.whole else b"0",
+        entry_hash(commit.entry).encode(),
+        b"*" if commit.head_hash is None else commit.head_hash.encode(),
         *_group([] if commit.shared is None else [commit.shared]),
         *_group(list(chain.from_iterable((key.encode(), document) for key, document in written.items()))),
         *_group(removed),

@@ -203,14 +203,17 @@ def _log(action: str, outcome: str, change: Request, answer: Document) -> None:
 
 
 def _request(body: ChangeBody) -> Request:
-    circumstances = Request(_actor(body.actor), body.reason, body.revision, dry_run=body.dry_run)
+    circumstances = Request(
+        _actor(body.actor), body.reason, body.revision, dry_run=body.dry_run, ticket=body.ticket or ""
+    )
     return circumstances if body.request_id is None else replace(circumstances, request_id=body.request_id)
 
 
 def _actor(name: str) -> Actor:
     """Who says that they are asking, and where from. There are no keys yet to prove it by."""
     tool = "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))
-    return Actor(name, host=request.remote_addr or "", tool=tool[:MAX_TOOL])
+    address = request.remote_addr or ""
+    return Actor(name, host=address, address=address, tool=tool[:MAX_TOOL])
 
 
 def _from_store_or_snapshot(

@@ -53,6 +53,7 @@ class ChangeBody(_Model):
     request_id: Line | None = None
     dry_run: bool = False
     actor: Line = "unknown"
+    ticket: Line | None = None
 
 
 class SetBody(ChangeBody):

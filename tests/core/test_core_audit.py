@@ -24,11 +24,16 @@ ENTRY = Entry(
     flag="payments",
     before={},
     after={"exposure": {"india": "1%"}},
+    previous="ab" * 32,
+    ticket="PAY-7",
+    approvals=({"by": "priya", "at": "2026-11-23T08:00:00.000Z"},),
 )
 LINE = (
-    '{"action":"set","actor":{"id":"amit","kind":"human"},"after":{"exposure":{"india":"1%"}},'
-    '"at":"2026-11-23T09:00:00.005Z","before":{},"flag":"payments","origin":{"host":"laptop","tool":"rollout set"},'
-    '"reason":"प्रिया said so","request_id":"r-1","revision":7,"version":1}'
+    '{"action":"set","actor":{"authenticated":"","id":"amit","kind":"human"},"after":{"exposure":{"india":"1%"}},'
+    '"approvals":[{"at":"2026-11-23T08:00:00.000Z","by":"priya"}],'
+    '"at":"2026-11-23T09:00:00.005Z","before":{},"flag":"payments",'
+    '"origin":{"address":"","host":"laptop","tool":"rollout set"},'
+    f'"previous":"{"ab" * 32}","reason":"प्रिया said so","request_id":"r-1","revision":7,"ticket":"PAY-7","version":1}}'
 )
 
 

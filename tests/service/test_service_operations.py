@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rollout.core.audit import Actor, canonical_line
+from rollout.core.chain import entry_hash
 from rollout.core.errors import (
     InvalidInput,
     OutdatedView,
@@ -431,13 +432,16 @@ def test_every_entry_says_who_what_when_before_after_and_why(place: Place) -> No
         "version": 1,
         "revision": 4,
         "at": "2026-11-23T09:00:01.234Z",
-        "actor": {"id": "amit", "kind": "human"},
-        "origin": {"host": "laptop", "tool": "rollout set"},
+        "actor": {"id": "amit", "kind": "human", "authenticated": ""},
+        "origin": {"host": "laptop", "address": "", "tool": "rollout set"},
         "action": "set",
         "flag": "payments",
         "before": {},
         "after": place.entries()[-1]["after"],
         "reason": "a first step",
+        "ticket": "",
+        "approvals": [],
+        "previous": entry_hash(place.lines()[-2]),
         "request_id": "r-1",
     }
     after = place.entries()[-1]["after"]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from storekit import at_once, commit, eventually, write
 
+from rollout.core.chain import entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
 from rollout.service.ports import Change, Committed
 from rollout.stores import MOST_BYTES_TOLD, MOST_FLAGS_TOLD
@@ -71,6 +72,24 @@ def test_a_stale_revision_is_a_conflict_and_writes_nothing(store, expected):
     assert (store.read().flags, store.read().shared, store.blob("d")) == (before, None, None)
     assert store.audit() == [b"entry 1"]
     assert store.commit(commit(1, "stale")).repeated is False  # a refusal is not remembered as an answer
+
+
+def test_the_store_knows_the_hash_of_the_last_entry(store):
+    assert store.read().head_hash == ""
+    for revision in (0, 1):
+        store.commit(commit(revision, entry=b"line %d" % revision))
+        assert store.read().head_hash == store.read([]).head_hash == entry_hash(b"line %d" % revision)
+
+
+def test_an_entry_that_follows_another_history_is_a_conflict_and_writes_nothing(store):
+    store.commit(commit(0, head_hash="", entry=b"one", flags={"a": b"1"}))
+    before = store.read().flags
+    for other in ("", entry_hash(b"another")):
+        with pytest.raises(RevisionConflict, match="not the one that was there"):
+            store.commit(commit(1, "forked", head_hash=other, flags={"a": b"2"}, shared=b"s", blobs={"d": b"x"}))
+    assert (store.read().flags, store.read().shared, store.blob("d"), store.audit()) == (before, None, None, [b"one"])
+    assert store.read().head_hash == entry_hash(b"one")
+    assert store.commit(commit(1, "forked", head_hash=entry_hash(b"one"))).repeated is False
 
 
 def test_a_repeated_request_gets_its_first_answer_whatever_the_revision(store):

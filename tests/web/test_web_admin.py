@@ -217,8 +217,8 @@ def test_the_audit_says_who_from_where_and_why(site: Site) -> None:
         SET, {"share": "1%", "reason": "second bank\nis ready", "actor": "asha"}, headers={"User-Agent": "x" * 500}
     )
     written = entry(site)
-    assert written["actor"] == {"id": "asha", "kind": "human"}
-    assert written["origin"] == {"host": "127.0.0.1", "tool": "x" * 100}
+    assert written["actor"] == {"id": "asha", "kind": "human", "authenticated": ""}
+    assert written["origin"] == {"host": "127.0.0.1", "address": "127.0.0.1", "tool": "x" * 100}
     assert (written["action"], written["flag"], written["reason"]) == ("set", "payments", "second bank\nis ready")
     site.post(KILL, {}, headers={"User-Agent": "a\x1b[31mb\tc é"})
     assert (entry(site)["actor"]["id"], entry(site)["origin"]["tool"]) == ("unknown", "a[31mbc é")
