@@ -25,16 +25,24 @@ class Watcher(Protocol):
 
 
 class FileKeeper:
-    """`changed` is called after every new report."""
+    """`changed` is called after every new report, `failed` with each of a copy that cannot come in force."""
 
     def __init__(
-        self, path: Path, watcher: Watcher, loader: FileLoader, reports: FileReports, changed: Callable[[], None]
+        self,
+        path: Path,
+        watcher: Watcher,
+        loader: FileLoader,
+        reports: FileReports,
+        changed: Callable[[], None],
+        *,
+        failed: Callable[[FileReport], None] = lambda _: None,
     ) -> None:
         self._path = path
         self._watcher = watcher
         self._loader = loader
         self._reports = reports
         self._changed = changed
+        self._failed = failed
         self._copy: FlagFile | InvalidFile | None = None
         self.report: FileReport | None = None  # None before the first look
         reports.write(FileReport(str(path), FileState.WAITING))
@@ -48,6 +56,8 @@ class FileKeeper:
         self._reports.write(report)
         self.report = report
         self._changed()
+        if report.state in (FileState.BROKEN, FileState.REFUSED):
+            self._failed(report)
 
     def _report(self) -> FileReport | None:
         if isinstance(self._copy, FlagFile):

@@ -34,9 +34,10 @@ from rollout.bootstrap.threads import JOIN_WITHIN, Repeated
 from rollout.core.audit import Actor
 from rollout.core.errors import StoreUnavailable
 from rollout.service.controller import TICK_EVERY, Controller
-from rollout.service.file_loader import FileLoader
+from rollout.service.file_loader import FileLoader, FileReport, failed_load_document
 from rollout.service.follower import Follower
 from rollout.service.gathering import Gatherer
+from rollout.service.noticing import Notices
 from rollout.service.operations import Operations
 from rollout.sources.prometheus import ask_prometheus
 from rollout.stores.disk import DiskSnapshot, HandledFile, owned
@@ -151,12 +152,14 @@ class Server:
         self._follower = Follower(self._store, lambda _: self._changed())
         self._kept = DiskSnapshot(folder, settings.origin)
         self._keeper = SnapshotKeeper(self._follower, self._kept, self._store)
+        self._notices = Notices(Operations(self._store))
         self._file = FileKeeper(
             file,
             FileWatcher(file),
             self._loader(file),
             FileReports(folder),
             changed=lambda: self._beating.wake(),  # noqa: PLW0108  # which is made below
+            failed=self._load_failed,
         )
         beat = Heartbeat(self._store, self._follower, kind="server", server_id=settings.server_id, more=self._more)
         self._controller = Controller(self._store, Operations(self._store), self._follower, settings.server_id)
@@ -166,6 +169,7 @@ class Server:
         self._beating = Repeated("heartbeat", beat.beat, BEAT_EVERY)
         self._moving = Repeated("controller", self._move, TICK_EVERY)
         self._noticing = Repeated("store log", StoreLog(self._follower).look, NOTICE_EVERY)
+        self._noting = Repeated("notes", self._notices.flush, NOTICE_EVERY)
         self._keeping = Repeated("snapshot", self._keeper.keep, KEEP_EVERY)
         gatherer = Gatherer(self._store, self._follower, ask_prometheus)
         self._gathering = Repeated("prometheus", gatherer.look, GATHER_EVERY)
@@ -184,6 +188,7 @@ class Server:
             self._gathering,
             self._beating,
             self._noticing,
+            self._noting,
         ):
             running.callback(part.stop)
             part.start()
@@ -211,8 +216,10 @@ class Server:
 
     def _loader(self, file: Path) -> FileLoader:
         handled = HandledFile(Path(self._settings.data_dir), self._settings.origin)
-        actor = Actor(id=f"file:{file.name}", kind="file", host=socket.gethostname(), tool="rollout serve")
-        return FileLoader(self._store, lambda: self._follower.current.state, handled, actor)
+        return FileLoader(self._store, lambda: self._follower.current.state, handled, _file_actor(file))
+
+    def _load_failed(self, report: FileReport) -> None:
+        self._notices.load_failed(_file_actor(Path(report.name)), failed_load_document(report))
 
     def _changed(self) -> None:
         self._beating.wake()
@@ -239,6 +246,10 @@ class Server:
 
         running.callback(end)
         thread.start()
+
+
+def _file_actor(file: Path) -> Actor:
+    return Actor(id=f"file:{file.name}", kind="file", host=socket.gethostname(), tool="rollout serve")
 
 
 class StoreLog:

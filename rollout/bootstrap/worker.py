@@ -30,6 +30,8 @@ from rollout.core.definitions import FlagFile
 from rollout.service.desk import StoreDesk
 from rollout.service.follower import Follower
 from rollout.service.outcomes import Intake
+from rollout.service.noticing import Notices
+from rollout.service.operations import Operations
 from rollout.service.roll_call import RollCall
 from rollout.service.snapshot import Snapshot
 from rollout.stores.disk import DiskSnapshot
@@ -70,9 +72,11 @@ def _app(settings: WebSettings) -> Flask:
     heartbeat = Heartbeat(store, follower, kind="worker", server_id=settings.server_id)
 
     roll = RollCall(store)
+    notices = Notices(Operations(store))
 
     def report() -> None:
         roll.call()
+        notices.flush()
         counters.flush()
         heartbeat.beat()
 
@@ -81,7 +85,7 @@ def _app(settings: WebSettings) -> Flask:
     _first_answer(follower)
     threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()
     reporting.start()
-    desk = StoreDesk(store, _read_text, lambda: follower.current)
+    desk = StoreDesk(store, _read_text, lambda: follower.current, notices)
     intake = Intake(store, follower, counters)
     start_handing_over(intake)
     parts = Parts(

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from rollout import __version__
+from rollout.cli.defaults import known_options
 from rollout.cli.exits import INTERRUPTED, MEANING, Exit, exit_of
 from rollout.cli.gateway import open_desk
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
@@ -115,7 +116,7 @@ class App(click.Group):
 def _before_the_verb(ctx: click.Context, command: click.Command | None) -> list[str]:
     """Options that were written before the verb, as if behind it: what is written again there counts more. A verb that
     does not reach the service has no use for them."""
-    known = {parameter.name for parameter in command.params} if command else set()
+    known = known_options(command) if command else set()
     given = {name: value for name, value in ctx.params.items() if value is not None and name in known}
     return [f"--{name}={value}" for name, value in given.items()]
 

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from rollout.cli.exits import TimedOut, Unreachable
 from rollout.cli.identity import TOOL
+from rollout.core.audit import Actor
 from rollout.core.errors import (
     InvalidFile,
     InvalidInput,
@@ -120,8 +121,24 @@ class HttpDesk:
     def explain(self, flag: str, context: Mapping[str, object]) -> Document:
         return self._ask("GET", f"/v1/explain/{quote(flag, safe='')}{_query(context)}")
 
-    def audit(self, *, flag: str | None = None, limit: int = 100, before: int | None = None) -> Document:
+    def audit(
+        self,
+        *,
+        flag: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        reader: Actor | None = None,  # noqa: ARG002  # the service knows who asks it
+    ) -> Document:
         return self._ask("GET", "/v1/audit" + _query({"flag": flag, "limit": limit, "before": before}))
+
+    def notes(
+        self,
+        *,
+        limit: int = 100,
+        before: str | None = None,
+        reader: Actor | None = None,  # noqa: ARG002
+    ) -> Document:
+        return self._ask("GET", "/v1/audit/notes" + _query({"limit": limit, "before": before}))
 
     def _change(self, verb: str, flag: str, request: Request, **particulars: object) -> Answer:
         body = _circumstances(request) | {name: value for name, value in particulars.items() if value is not None}

@@ -39,6 +39,7 @@ class Entry:
     before: Document
     after: Document
     evidence: Document | None = None  # of what a guard did: all that its judgement rests upon
+    note: int = 0  # its number among those at this revision that changed nothing; 0: this is the change
     previous: str = ""  # hash of the entry before: see `core.chain`
     ticket: str = ""
     approvals: tuple[Document, ...] = ()  # who else said yes, and when
@@ -47,6 +48,7 @@ class Entry:
         return {
             "version": VERSION,
             "revision": self.revision,
+            **({"note": self.note} if self.note else {}),
             "at": instant_text(self.at),
             "actor": {"id": self.actor.id, "kind": self.actor.kind, "authenticated": self.actor.authenticated},
             "origin": {"host": self.actor.host, "address": self.actor.address, "tool": self.actor.tool},

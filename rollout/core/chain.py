@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from rollout.core.audit import canonical_line
+from rollout.core.errors import InvalidInput
 from rollout.core.merkle import EMPTY, Frontier, leaf_hash
 
 PREFIX = b"rollout-audit:v1\n"
@@ -94,13 +95,21 @@ def follow(lines: Iterable[bytes], chain: Chain | None = None) -> Chain:
     return chain
 
 
-def place_of(entry: dict[str, Any]) -> Place:
+def place_of(entry: Mapping[str, Any]) -> Place:
     return entry["revision"], entry.get("note", 0)
 
 
 def place_text(place: Place) -> str:
     revision, note = place
     return f"{revision}.{note}" if note else str(revision)
+
+
+def read_place(text: str) -> Place:
+    """Raises InvalidInput."""
+    revision, _, note = text.partition(".")
+    if not all(part.isascii() and part.isdigit() and len(part) < 17 for part in (revision, note or "0")):
+        raise InvalidInput(f"{text[:40]!r} is no place in the audit", "write a revision, or a note at it as 57.2")
+    return int(revision), int(note or 0)
 
 
 def next_places(place: Place) -> tuple[Place, Place]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from rollout.core.audit import Actor
 from rollout.core.definitions import FlagFile
-from rollout.core.errors import InvalidInput
+from rollout.core.errors import InvalidFile, InvalidInput
 from rollout.core.members import member_lines
 from rollout.core.outcome_reading import OutcomeReader
 from rollout.core.progression import Moment
@@ -18,6 +19,7 @@ from rollout.service import reports
 from rollout.service.answers import Answer
 from rollout.service.follower import Follower
 from rollout.service.guarding import Watches
+from rollout.service.noticing import Notices
 from rollout.service.operations import Operations, Request, moment_of
 from rollout.service.outcomes import read_outcomes, taken_document
 from rollout.service.ports import FlagStore
@@ -65,18 +67,31 @@ class Desk(Protocol):
 
     def explain(self, flag: str, context: Mapping[str, object]) -> Document: ...
 
-    def audit(self, *, flag: str | None = None, limit: int = 100, before: int | None = None) -> Document: ...
+    def audit(
+        self, *, flag: str | None = None, limit: int = 100, before: int | None = None, reader: Actor | None = None
+    ) -> Document:
+        """Who changed what. That `reader` looked is noted."""
+
+    def notes(self, *, limit: int = 100, before: str | None = None, reader: Actor | None = None) -> Document:
+        """What was noted although it changed nothing: refusals, failed loads, who read the audit."""
 
 
 class StoreDesk:
     """The desk on a store. `snapshot` says what is in force; in a worker that is what it serves from."""
 
-    def __init__(self, store: FlagStore, read_text: ReadText, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self,
+        store: FlagStore,
+        read_text: ReadText,
+        snapshot: Callable[[], Snapshot],
+        notices: Notices | None = None,
+    ) -> None:
         self._store = store
         self._read_text = read_text
         self._snapshot = snapshot
-        self._operations = Operations(store)
         self._watches = Watches(store)
+        self._notices = notices or Notices(Operations(store))
+        self._operations = Operations(store, self._notices.refused)
 
     @classmethod
     def straight(cls, store: FlagStore, read_text: ReadText) -> StoreDesk:
@@ -119,7 +134,12 @@ class StoreDesk:
         return self._operations.plan(self._read(files), prune=prune)
 
     def apply(self, files: Mapping[str, str], request: Request, *, prune: bool = False) -> Answer:
-        return self._operations.load(self._read(files), request, action="apply", prune=prune)
+        try:
+            file = self._read(files)
+        except InvalidFile as error:
+            self._notices.refused("apply", None, request, error)
+            raise
+        return self._operations.load(file, request, action="apply", prune=prune)
 
     def report(self, outcomes: Sequence[Document]) -> Document:
         state = self._snapshot().state
@@ -140,8 +160,17 @@ class StoreDesk:
         snapshot = self._snapshot()
         return reports.explain_report(snapshot, flag, context, reports.lines_in_force(snapshot, self._store.blob))
 
-    def audit(self, *, flag: str | None = None, limit: int = 100, before: int | None = None) -> Document:
+    def audit(
+        self, *, flag: str | None = None, limit: int = 100, before: int | None = None, reader: Actor | None = None
+    ) -> Document:
+        if reader:
+            self._notices.read(reader, {"what": flag or "all changes"})
         return reports.audit_report(self._store, flag=flag, limit=limit, before=before)
+
+    def notes(self, *, limit: int = 100, before: str | None = None, reader: Actor | None = None) -> Document:
+        if reader:
+            self._notices.read(reader, {"what": "notes"})
+        return reports.notes_report(self._store, limit=limit, before=before)
 
     def _moment(self) -> Moment:
         return moment_of(self._store.read([]))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Any, Protocol
 
 from rollout.core.audit import Actor
@@ -58,6 +59,13 @@ class FileReport:
             "problems": [_problem_document(problem) for problem in self.problems[:MOST_PROBLEMS]],
             "warnings": [_problem_document(problem) for problem in self.warnings[:MOST_PROBLEMS]],
         }
+
+
+def failed_load_document(report: FileReport) -> dict[str, Any]:
+    """For the audit: which copy, and what was wrong with it first."""
+    said = [str(problem) for problem in report.problems if problem.severity == "error"]
+    name, digest = PurePath(report.name).name, report.digest or ""
+    return {"name": name, "file": digest, "problem_count": len(said), "problem": said[0][:300] if said else ""}
 
 
 def broken(name: str, problems: tuple[Problem, ...]) -> FileReport:

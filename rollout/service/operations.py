@@ -11,7 +11,8 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -42,7 +43,7 @@ from rollout.service.encoding import (
     encode_watch,
     file_blobs,
 )
-from rollout.service.ports import Commit, FlagStore, Judged, Stored
+from rollout.service.ports import Commit, FlagStore, Judged, Note, Stored
 
 Transition: TypeAlias = Callable[[FlagRecord, Stop], Progress]
 """What becomes of a flag; the stop says who, when and why, for those transitions that stop something."""
@@ -88,9 +89,16 @@ class _Draft:
     finding: Document | None = None  # of a guard, for the record
 
 
+Refused: TypeAlias = Callable[[str, str | None, Request, RolloutError], None]
+"""Hears of the action, the flag's key, who wanted it, and why not."""
+
+
 class Operations:
-    def __init__(self, store: FlagStore) -> None:
+    """`refused` hears of each attempt that comes to nothing."""
+
+    def __init__(self, store: FlagStore, refused: Refused = lambda *_: None) -> None:
         self._store = store
+        self._refused = refused
 
     def set_share(
         self, key: str, share: Share, request: Request, *, audience: str | None = None, beyond_plan: bool = False
@@ -165,11 +173,39 @@ class Operations:
         """Brings a version of the file in force. Raises RefusedByRule (drops more than half of the flags, uses an
         archived key), RevisionConflict, StoreUnavailable. The file that is in force already changes nothing."""
 
-        return self._answered_once(request, lambda: self._load(file, request, action, prune))
+        with self._noticed(action, None, request):
+            return self._answered_once(request, lambda: self._load(file, request, action, prune))
 
     def plan(self, file: FlagFile, *, prune: bool = False) -> Answer:
         """What loading this version of the file would do, at the revision that the answer names."""
         return self._load(file, Request(Actor(""), dry_run=True), "plan", prune)
+
+    def note(self, action: str, request: Request, about: Document, flag: str | None = None) -> None:
+        """Writes down something that changes nothing. Raises InvalidInput, RevisionConflict, StoreUnavailable."""
+        _check_request(request)
+
+        def attempt() -> Answer:
+            stored = self._store.read([])
+            now = moment_of(stored).at
+            entry = Entry(
+                revision=stored.revision,
+                note=stored.notes + 1,
+                at=now,
+                actor=request.actor,
+                action=action,
+                reason=request.reason,
+                request_id=request.request_id,
+                flag=flag,
+                before={},
+                after=about,
+                previous=previous_of(self._store, stored),
+                ticket=request.ticket,
+            )
+            line = canonical_line(entry.document())
+            self._store.note(Note(stored.revision, stored.notes, stored.head_hash, _milliseconds(now), line))
+            return {}
+
+        _until_no_conflict(attempt)
 
     def _change(self, action: str, key: str, transition: Transition, request: Request) -> Answer:
         def attempt() -> Answer:
@@ -189,7 +225,8 @@ class Operations:
             watch = self._begun_anew(record, changed) if action == "resume" else None
             return self._commit(stored, moment.at, request, replace(draft, watch=watch))
 
-        return self._answered_once(request, attempt)
+        with self._noticed(action, key, request):
+            return self._answered_once(request, attempt)
 
     def _check_guards(self, stored: Stored, record: FlagRecord) -> None:
         """Raises RefusedByRule while a guard that stopped the whole rollout was not begun anew."""
@@ -276,6 +313,14 @@ class Operations:
             answer=encode_answer(draft.answer | {"changed": True, "revision": revision}),
         )
         return decode_answer(self._store.commit(commit).answer)
+
+    @contextmanager
+    def _noticed(self, action: str, key: str | None, request: Request) -> Iterator[None]:
+        try:
+            yield
+        except RolloutError as error:
+            self._refused(action, key, request, error)
+            raise
 
     def _answered_once(self, request: Request, attempt: Callable[[], Answer]) -> Answer:
         """Tries anew while others write; and before it refuses, or finds nothing to change, asks whether it was this

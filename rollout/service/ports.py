@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from rollout.core.chain import Place
+
 MAX_TICK_GAP = timedelta(seconds=60)
 
 INTENTS_KEPT = timedelta(hours=1)  # at the least; half an hour longer at the most
@@ -28,6 +30,7 @@ class Stored:
     flags: Mapping[str, bytes]  # flag key -> document
     ticked_ms: int = 0  # how long servers have been ticking in all, on the store's clock, as if one ticked now
     head_hash: str = ""  # of the last audit entry; "" where none was chained yet
+    notes: int = 0  # how many were noted at this revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,17 @@ class Commit:
     answer: bytes = b""  # told again to whoever repeats the request id
     evidence: Mapping[str, Judged] = field(default_factory=dict)  # flag key -> what the decision rests on
     head_hash: str | None = None  # of the entry that this one names as the one before; None: whichever it is
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An audit entry about something that changed no state: the one after `notes` others at `revision`."""
+
+    revision: int
+    notes: int
+    head_hash: str  # of the entry before
+    at_ms: int  # never before the last entry's
+    entry: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +151,15 @@ class FlagStore(Protocol):
         self, *, after: int = 0, before: int | None = None, limit: int = 100, newest_first: bool = False
     ) -> list[bytes]:
         """At most `limit` audit lines with after < revision < before."""
+
+    def note(self, note: Note) -> None:
+        """Adds to the audit, and tells no follower. Raises RevisionConflict when anything was written meanwhile (then
+        this is not)."""
+
+    def notes(
+        self, *, after: Place = (0, 0), before: Place | None = None, limit: int = 100, newest_first: bool = False
+    ) -> list[bytes]:
+        """At most `limit` lines of those that were noted, with after < (revision, number) < before."""
 
     def blob(self, digest: str) -> bytes | None:
         """What was committed under this content address."""

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from rollout.core.audit import read_line
+from rollout.core.chain import place_of, place_text, read_place
 from rollout.core.changes import served
 from rollout.core.context import read_context
 from rollout.core.documents import instant_text, progress_document, read_progress
@@ -274,6 +275,16 @@ def audit_report(store: FlagStore, *, flag: str | None, limit: int, before: int 
     last = found[limit - 1] if len(found) >= limit else scanned[-1] if len(scanned) == wanted else None
     next_before = last["revision"] if last and last["revision"] > 1 else None
     return {**SCHEMA, "entries": found[:limit], "next_before": next_before}
+
+
+def notes_report(store: FlagStore, *, limit: int, before: str | None) -> Document:
+    """The newest notes first, from 1 to 1000 of them; `before` is a place as `next_before` gives it, such as 57.2.
+    Raises InvalidInput."""
+    limit = max(1, min(limit, 1000))
+    place = None if before is None else read_place(before)
+    entries = [read_line(line) for line in store.notes(before=place, limit=limit, newest_first=True)]
+    next_before = place_text(place_of(entries[-1])) if len(entries) == limit else None
+    return {**SCHEMA, "entries": entries, "next_before": next_before}
 
 
 def _concerns(entry: Document, flag: str) -> bool:

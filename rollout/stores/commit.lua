@@ -3,8 +3,9 @@
 -- All keys carry the hash tag {namespace}, so that Redis Cluster keeps them in one slot. Documents, audit lines and
 -- answers are opaque strings: cjson would turn [] into {} and round integers above 2^53, so nothing is decoded here.
 --
---   {ns}:head           hash    revision: number of the last commit; at_ms: its time; hash: of its audit line, which the
---                               next one names. Absent: nothing was ever written
+--   {ns}:head           hash    revision: number of the last commit; notes: how many were noted since (note.lua);
+--                               at_ms, hash: time and hash of the last audit line, which the next one names. Absent:
+--                               nothing was ever written
 --   {ns}:shared         string  the document that belongs to no single flag
 --   {ns}:flags          hash    flag key -> document
 --   {ns}:blob:<digest>  string  content under its own address, never overwritten
@@ -113,7 +114,7 @@ if type(added) == "table" and added.err then
   redis.call("DEL", changes) -- was ahead of the head; followers who miss it read everything anew
   redis.call("XADD", changes, id, unpack(change))
 end
-redis.call("HSET", head, "revision", following, "at_ms", at_ms, "hash", hash)
+redis.call("HSET", head, "revision", following, "notes", "0", "at_ms", at_ms, "hash", hash)
 for _, document in ipairs(shared_written) do
   redis.call("SET", shared, document)
 end

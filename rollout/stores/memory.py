@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from threading import Condition
 
-from rollout.core.chain import entry_hash
+from rollout.core.chain import Place, entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
-from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Counted, Heard, Stored, Ticked
+from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Counted, Heard, Note, Stored, Ticked
 from rollout.stores import FORKED, told
 from rollout.stores.memory_counts import MemoryCounts
 
@@ -48,6 +48,8 @@ class MemoryFlagStore:
         self._revision = 0
         self._written_at_ms = 0
         self._head_hash = ""
+        self._noted = 0  # since the last commit
+        self._notes: list[tuple[Place, bytes]] = []
         self._shared: bytes | None = None
         self._flags: dict[str, bytes] = {}
         self._blobs: dict[str, bytes] = {}
@@ -66,7 +68,9 @@ class MemoryFlagStore:
             flags = {key: self._flags[key] for key in wanted}
             now = self._clock()
             ticked_ms = self._ticked_ms + self._gap_until(now)
-            return Stored(self._revision, self._written_at_ms, now, self._shared, flags, ticked_ms, self._head_hash)
+            return Stored(
+                self._revision, self._written_at_ms, now, self._shared, flags, ticked_ms, self._head_hash, self._noted
+            )
 
     def revision(self) -> int:
         return self._revision
@@ -113,6 +117,26 @@ class MemoryFlagStore:
         if newest_first:
             lines.reverse()
         return lines[:limit]
+
+    def note(self, note: Note) -> None:
+        with self._changed:
+            if (note.revision, note.notes, note.head_hash) != (self._revision, self._noted, self._head_hash):
+                raise RevisionConflict(FORKED)
+            if note.at_ms < self._written_at_ms:
+                raise InvalidInput(
+                    f"a note at {note.at_ms} ms is earlier than the last entry, at {self._written_at_ms}"
+                )
+            self._noted += 1
+            self._notes.append(((self._revision, self._noted), note.entry))
+            self._head_hash, self._written_at_ms = entry_hash(note.entry), note.at_ms
+
+    def notes(
+        self, *, after: Place = (0, 0), before: Place | None = None, limit: int = 100, newest_first: bool = False
+    ) -> list[bytes]:
+        with self._changed:
+            noted = self._notes[::-1] if newest_first else self._notes
+            found = [line for place, line in noted if place > after and (before is None or place < before)]
+        return found[:limit]
 
     def blob(self, digest: str) -> bytes | None:
         return self._blobs.get(digest)
@@ -169,7 +193,7 @@ class MemoryFlagStore:
         self._revision += 1
         self._written_at_ms = commit.at_ms
         self._audit.append(commit.entry)
-        self._head_hash = entry_hash(commit.entry)
+        self._head_hash, self._noted = entry_hash(commit.entry), 0
         self._changes.append(told(commit))
         if commit.shared is not None:
             self._shared = commit.shared

@@ -5,8 +5,8 @@
 --
 -- KEYS  head, shared, flags, ticks
 -- ARGV  the longest gap (ms) between two ticks that still counts; "all", or "some" and then flag keys
--- Returns {revision, at_ms, ticked_ms, {seconds, microseconds} now, shared, {flag key, document, ...}, hash}; nil for
---       what is not there. ticked_ms is what the next tick would count if it came now: a bake that begins between two ticks
+-- Returns {revision, at_ms, ticked_ms, {seconds, microseconds} now, shared, {flag key, document, ...}, hash, notes};
+--       nil for what is not there. ticked_ms is what the next tick would count if it came now: a bake that begins between two ticks
 --       must not count the time before it.
 
 local head, shared, flags, ticks = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -19,7 +19,7 @@ for i = 3, #ARGV do
     found[#found + 1] = document
   end
 end
-local last = redis.call("HMGET", head, "revision", "at_ms", "hash")
+local last = redis.call("HMGET", head, "revision", "at_ms", "hash", "notes")
 local time, tick = redis.call("TIME"), redis.call("HMGET", ticks, "ticked_ms", "last_at_ms")
 local ticked_ms = tick[1]
 if ticked_ms then
@@ -28,4 +28,4 @@ if ticked_ms then
     ticked_ms = string.format("%.0f", tonumber(ticked_ms) + gap)
   end
 end
-return {last[1], last[2], ticked_ms, time, redis.call("GET", shared), found, last[3]}
+return {last[1], last[2], ticked_ms, time, redis.call("GET", shared), found, last[3], last[4]}

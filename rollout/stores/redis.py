@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
-from rollout.core.chain import entry_hash
+from rollout.core.chain import Place, entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
 from rollout.service.ports import (
     COUNTS_KEPT,
@@ -34,6 +34,7 @@ from rollout.service.ports import (
     Counted,
     Heard,
     Judged,
+    Note,
     Stored,
     Ticked,
 )
@@ -149,7 +150,9 @@ class RedisFlagStore:
             places = [self._keys.head, self._keys.shared, self._keys.flags, self._keys.ticks]
             wanted = ["all"] if keys is None else ["some", *keys]
             arguments = [LONGEST_GAP_MS, *wanted]
-            revision, at_ms, ticked_ms, now, shared, found, head_hash = _run(self._client, READ, places, arguments)
+            revision, at_ms, ticked_ms, now, shared, found, head_hash, notes = _run(
+                self._client, READ, places, arguments
+            )
             return Stored(
                 revision=int(revision or 0),
                 written_at_ms=int(at_ms or 0),
@@ -158,6 +161,7 @@ class RedisFlagStore:
                 flags={key.decode(): document for key, document in zip(found[::2], found[1::2], strict=True)},
                 ticked_ms=int(ticked_ms or 0),
                 head_hash=(head_hash or b"").decode(),
+                notes=int(notes or 0),
             )
 
     def revision(self) -> int:
@@ -204,6 +208,32 @@ class RedisFlagStore:
                 entries = self._client.xrevrange(self._keys.audit, last, first, count=limit)
             else:
                 entries = self._client.xrange(self._keys.audit, first, last, count=limit)
+            return [fields[b"entry"] for _, fields in entries]
+
+    def note(self, note: Note) -> None:
+        with self._plainly():
+            facts = [b"%d" % note.revision, b"%d" % note.notes, note.head_hash.encode(), b"%d" % note.at_ms]
+            hashed = entry_hash(note.entry).encode()
+            keys = [self._keys.head, self._keys.notes]
+            outcome, *found = _run(self._client, NOTE, keys, [*facts, note.entry, hashed])
+            if outcome == b"conflict":
+                raise RevisionConflict(FORKED)
+            if outcome == b"earlier":
+                raise InvalidInput(f"a note at {note.at_ms} ms is earlier than the last entry, at {int(found[0])}")
+            if outcome == b"type":
+                raise self._not_ours(*found)
+
+    def notes(
+        self, *, after: Place = (0, 0), before: Place | None = None, limit: int = 100, newest_first: bool = False
+    ) -> list[bytes]:
+        first, last = f"({after[0]}-{after[1]}", "+" if before is None else f"({before[0]}-{before[1]}"
+        if limit <= 0 or before == (0, 0):
+            return []
+        with self._plainly():
+            if newest_first:
+                entries = self._client.xrevrange(self._keys.notes, last, first, count=limit)
+            else:
+                entries = self._client.xrange(self._keys.notes, first, last, count=limit)
             return [fields[b"entry"] for _, fields in entries]
 
     def blob(self, digest: str) -> bytes | None:
@@ -282,9 +312,11 @@ class RedisFlagStore:
                 f"{int(facts[0])}; nothing was written",
                 hint="its data was damaged: restore a backup",
             )
-        key, found = (fact.decode() for fact in facts)
+        return self._not_ours(*facts)
+
+    def _not_ours(self, key: bytes, found: bytes) -> StoreUnavailable:
         return StoreUnavailable(
-            f"the store at {self._address} holds a {found} as {key}, which is not ours; nothing was written",
+            f"the store at {self._address} holds a {found.decode()} as {key.decode()}, which is not ours; nothing was written",
             hint=_A_PLACE_OF_ITS_OWN,
         )
 
@@ -324,6 +356,7 @@ def _script(name: str) -> _Script:
 
 
 COMMIT = _script("commit.lua")
+NOTE = _script("note.lua")
 READ = _script("read.lua")
 TICK = _script("tick.lua")
 COUNT = _script("count.lua")
@@ -348,6 +381,7 @@ class _Keys:
         self.shared = self._prefix + "shared"
         self.flags = self._prefix + "flags"
         self.audit = self._prefix + "audit"
+        self.notes = self._prefix + "notes"
         self.changes = self._prefix + "changes"
         self.ticks = self._prefix + "ticks"
         self.servers = self._prefix + "servers"

@@ -23,6 +23,7 @@ from rollout.web.bodies import (
     FilesBody,
     FilesOptions,
     MoveBody,
+    NotesQuery,
     ResumeBody,
     SetBody,
     read_model,
@@ -96,7 +97,14 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
     def audit() -> Response:
         query = read_options(AuditQuery, request.query_string)
         _check_store(follower)
-        return json_response(desk.audit(flag=query.flag, limit=query.limit, before=query.before))
+        reader = _actor("unknown")
+        return json_response(desk.audit(flag=query.flag, limit=query.limit, before=query.before, reader=reader))
+
+    @blueprint.get("/audit/notes")
+    def notes() -> Response:
+        query = read_options(NotesQuery, request.query_string)
+        _check_store(follower)
+        return json_response(desk.notes(limit=query.limit, before=query.before, reader=_actor("unknown")))
 
 
 def _add_changes(blueprint: Blueprint, parts: Parts) -> None:

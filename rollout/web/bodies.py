@@ -88,6 +88,11 @@ class AuditQuery(_Model):
     before: Annotated[int, Field(ge=1, le=2**53)] | None = None
 
 
+class NotesQuery(_Model):
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    before: Line | None = None
+
+
 M = TypeVar("M", bound=_Model)
 
 

@@ -99,7 +99,7 @@ def test_an_edit_is_loaded_and_so_is_its_being_taken_back(server, store):
 def test_the_audit_says_that_it_was_the_file(server, store):
     server.sees(A)
     entry = read_line(store.audit()[0])
-    assert entry["actor"] == {"id": "file:flags.yaml", "kind": "file"}
+    assert entry["actor"] == {"id": "file:flags.yaml", "kind": "file", "authenticated": ""}
     assert entry["reason"]
 
 

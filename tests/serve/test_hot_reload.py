@@ -78,7 +78,7 @@ def editor(service: Service) -> Iterator[Editor]:
         _remove(editor.path)
         editor.path.write_text(editor.text())
         editor.served()
-    assert service.file_report()["state"] == "in force"
+    eventually(lambda: service.file_report()["state"] == "in force")
 
 
 def _remove(path: Path) -> None:

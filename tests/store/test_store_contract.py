@@ -11,7 +11,7 @@ from storekit import at_once, commit, eventually, write
 
 from rollout.core.chain import entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
-from rollout.service.ports import Change, Committed
+from rollout.service.ports import Change, Committed, Note
 from rollout.stores import MOST_BYTES_TOLD, MOST_FLAGS_TOLD
 
 AT_ONCE = timedelta(0)
@@ -303,3 +303,62 @@ def test_what_is_read_between_two_ticks_knows_how_long_they_are_apart_so_far(bac
 def test_closing_twice_is_fine(store):
     store.close()
     store.close()
+
+
+def note(store, entry=b"note", **more):
+    held = store.read()
+    facts = {"revision": held.revision, "notes": held.notes, "head_hash": held.head_hash, "at_ms": 1}
+    store.note(Note(**facts | {"entry": entry} | more))
+
+
+def test_a_note_goes_on_with_the_chain_and_changes_nothing_else(store):
+    store.commit(commit(0, flags={"a": b"1"}))
+    note(store, b"first")
+    note(store, b"second")
+    held = store.read()
+    assert (held.revision, held.notes, held.head_hash, held.flags) == (1, 2, entry_hash(b"second"), {"a": b"1"})
+    assert (store.audit(), store.notes()) == ([b"entry 1"], [b"first", b"second"])
+    assert store.changes(1, AT_ONCE) == []
+    store.commit(commit(1, head_hash=entry_hash(b"second")))
+    assert (store.read().revision, store.read().notes) == (2, 0)
+
+
+def test_a_note_that_follows_another_entry_is_a_conflict_and_writes_nothing(store):
+    note(store, b"before all")
+    store.commit(commit(0))
+    for other in ({"revision": 0, "notes": 1}, {"notes": 1}, {"head_hash": entry_hash(b"before all")}):
+        with pytest.raises(RevisionConflict):
+            note(store, **other)
+    assert store.notes() == [b"before all"]
+    with pytest.raises(InvalidInput, match="at 0 ms is earlier than the last entry, at 1"):
+        note(store, at_ms=0)
+
+
+def test_a_commit_that_follows_an_entry_before_a_note_is_a_conflict(store):
+    store.commit(commit(0, entry=b"one"))
+    note(store)
+    with pytest.raises(RevisionConflict):
+        store.commit(commit(1, head_hash=entry_hash(b"one")))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, ["0.1", "1.1", "1.2", "1.3", "2.1"]),
+        ({"limit": 2}, ["0.1", "1.1"]),
+        ({"limit": 0}, []),
+        ({"newest_first": True, "limit": 2}, ["2.1", "1.3"]),
+        ({"after": (1, 1)}, ["1.2", "1.3", "2.1"]),
+        ({"after": (1, 0), "before": (2, 0)}, ["1.1", "1.2", "1.3"]),
+        ({"after": (2, 1)}, []),
+        ({"before": (0, 1)}, []),
+        ({"before": (0, 0)}, []),
+        ({"after": (0, 1), "before": (1, 3), "newest_first": True}, ["1.2", "1.1"]),
+    ],
+)
+def test_notes_are_read_in_pages(store, asked, found):
+    for revision, notes in enumerate((1, 3, 1)):
+        for number in range(1, notes + 1):
+            note(store, f"{revision}.{number}".encode())
+        store.commit(commit(revision))
+    assert [line.decode() for line in store.notes(**asked)] == found

@@ -23,6 +23,7 @@ ADDRESSES = (
     "/v1/status/payments",
     "/v1/explain/payments",
     "/v1/audit",
+    "/v1/audit/notes",
     "/v1/flags/payments/set",
     "/v1/flags/payments/kill",
     "/v1/flags/payments/revive",

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rollout.cli.defaults import WithDefault
 from rollout.cli.gateway import Address, OpenDesk, desk_for
+from rollout.cli.identity import actor
 from rollout.cli.options import reaching
 from rollout.cli.terminal import Styled, Terminal, stdout
 from rollout.cli.times import instant_words
 from rollout.cli.words import Document, progress_words
+from rollout.core.chain import place_of, place_text
 
 if TYPE_CHECKING:
     from rollout.service.desk import Desk
@@ -20,16 +23,26 @@ if TYPE_CHECKING:
 COLUMNS = ("revision", "at", "actor", "action", "flag", "before", "after", "reason")
 """Of the tab-separated form: only ever added to, at the end."""
 
+NOTE_COLUMNS = ("place", "at", "actor", "action", "flag", "count", "about")
+
 PAGE = 500  # entries that are asked for at once
 
 
-@click.command()
+@click.group("audit", cls=WithDefault, default="list")
+def command() -> None:
+    """Who changed what, when and why; newest first.
+
+    `rollout audit [FLAG]` lists changes: with FLAG only what concerns it, files that changed it included.
+    """
+
+
+@command.command("list")
 @click.argument("flag", required=False)
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many entries at most.")
 @click.option("--before", type=click.IntRange(min=1), help="Only entries before this revision.")
 @reaching
 @click.pass_obj
-def command(
+def list_command(
     open_desk: OpenDesk, *, flag: str | None, limit: int, before: int | None, address: Address, as_json: bool
 ) -> None:
     """Who changed what, when and why; newest first.
@@ -45,9 +58,52 @@ def command(
     _tell(stdout(), entries, flag)
 
 
+@command.command("notes")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many at most.")
+@reaching
+@click.pass_obj
+def notes_command(open_desk: OpenDesk, *, limit: int, address: Address, as_json: bool) -> None:
+    """What was noted although it changed nothing; newest first.
+
+    Attempts that were refused, files that were not loaded, and who read the audit or took copies of it.
+    """
+    with desk_for(open_desk, address) as desk:
+        entries = list(islice(_notes(desk, limit), limit))
+    if as_json:
+        more = place_text(place_of(entries[-1])) if len(entries) == limit else None
+        stdout().json({"schema_version": 1, "entries": entries, "next_before": more})
+        return
+    stdout().table(NOTE_COLUMNS, [_note_row(entry) for entry in entries])
+
+
+def _notes(desk: Desk, limit: int) -> Iterator[Document]:
+    before: str | None = None
+    while True:
+        page = desk.notes(limit=min(limit, PAGE), before=before, reader=actor())
+        yield from page["entries"]
+        before = page["next_before"]
+        if before is None:
+            return
+
+
+def _note_row(entry: Document) -> list[str]:
+    about = dict(entry["after"])
+    count = str(about.pop("count", 1))
+    said = " ".join(str(value) for value in about.values() if value != "")
+    return [
+        place_text(place_of(entry)),
+        entry["at"],
+        entry["actor"]["id"],
+        entry["action"],
+        entry["flag"],
+        count,
+        said,
+    ]
+
+
 def _entries(desk: Desk, flag: str | None, limit: int, before: int | None) -> Iterator[Document]:
     while True:
-        page = desk.audit(flag=flag, limit=min(limit, PAGE), before=before)
+        page = desk.audit(flag=flag, limit=min(limit, PAGE), before=before, reader=actor())
         yield from page["entries"]
         before = page["next_before"]
         if before is None:
