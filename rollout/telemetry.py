@@ -152,6 +152,12 @@ class _Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._record_trouble = Gauge(
+            "rollout_record_trouble",
+            "1 while the audit's copy on this server does not follow the store.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
 
     def read(self, readings: Readings) -> None:
         self._revision.set(readings.revision)
@@ -159,6 +165,7 @@ class _Metrics:
         self._file_problems.set(readings.file_problems)
         self._servers_unconfirmed.set(readings.servers_unconfirmed)
         self._outcomes_buffered.set(readings.outcomes_buffered)
+        self._record_trouble.set(readings.record_trouble)
 
 
 class OpenStreams(Protocol):

@@ -1,27 +1,31 @@
-"""How this server stands with its copy of the flags file, as the server process tells its workers: a small JSON file in
-the data folder.
+"""What the server process tells its workers: how this server stands with its copy of the flags file, and with its copy
+of the record. Each is a small JSON file in the data folder.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from rollout.service.file_loader import FileReport
+RECORD_REPORT = "record.json"
+
+
+class Report(Protocol):
+    def document(self) -> dict[str, Any]: ...
 
 
 class FileReports:
     """Written by one process, read by the others; a read costs a `stat` while nothing changes."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "file.json"
+    def __init__(self, folder: Path, name: str = "file.json") -> None:
+        self._path = folder / name
         self._read: tuple[int, int] | None = None
         self._document: dict[str, Any] | None = None
 
-    def write(self, report: FileReport) -> None:
-        beside = self._path.with_name("file.json.new")
+    def write(self, report: Report) -> None:
+        beside = self._path.with_name(f"{self._path.name}.new")
         beside.write_bytes(orjson.dumps(report.document()))
         beside.replace(self._path)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from rollout import __version__
 from rollout.bootstrap.file_keeper import LOOK_EVERY, FileKeeper
-from rollout.bootstrap.file_reports import FileReports
+from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import collect_seldom
 from rollout.bootstrap.port import PortTaken, free_port
@@ -39,10 +39,12 @@ from rollout.service.follower import Follower
 from rollout.service.gathering import Gatherer
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations
+from rollout.service.shipper import Shipper, Standing
 from rollout.sources.prometheus import ask_prometheus
 from rollout.stores.disk import DiskSnapshot, HandledFile, owned
 from rollout.stores.embedded import EmbeddedStore
 from rollout.stores.redis import RedisFlagStore
+from rollout.stores.segments import RECORD_FOLDER, Segments
 from rollout.telemetry import configure_logging
 from rollout.yaml_files.watch import FileWatcher
 
@@ -50,6 +52,7 @@ log = logging.getLogger(__name__)
 
 NOTICE_EVERY = 1.0  # seconds
 GATHER_EVERY = 5.0  # seconds: so long after a minute its outcomes are asked for, at the latest
+SHIP_EVERY = 1.0  # seconds, and after each change
 SETTLED_WITHIN = 3.0  # seconds
 GAVE_UP = "the web server does not come up"
 
@@ -153,6 +156,7 @@ class Server:
         self._kept = DiskSnapshot(folder, settings.origin)
         self._keeper = SnapshotKeeper(self._follower, self._kept, self._store)
         self._notices = Notices(Operations(self._store))
+        self._record_reports = FileReports(folder, RECORD_REPORT)
         self._file = FileKeeper(
             file,
             FileWatcher(file),
@@ -173,6 +177,8 @@ class Server:
         self._keeping = Repeated("snapshot", self._keeper.keep, KEEP_EVERY)
         gatherer = Gatherer(self._store, self._follower, ask_prometheus)
         self._gathering = Repeated("prometheus", gatherer.look, GATHER_EVERY)
+        self._shipper = Shipper(self._store, lambda: Segments(folder / RECORD_FOLDER), self._shipped)
+        self._shipping = Repeated("record", self._shipper.ship, SHIP_EVERY)
         self._watching = Repeated("flags file", self._file.look, LOOK_EVERY)
 
     def start(self, running: ExitStack) -> None:
@@ -189,6 +195,7 @@ class Server:
             self._beating,
             self._noticing,
             self._noting,
+            self._shipping,
         ):
             running.callback(part.stop)
             part.start()
@@ -224,6 +231,11 @@ class Server:
     def _changed(self) -> None:
         self._beating.wake()
         self._moving.wake()
+        self._shipping.wake()
+
+    def _shipped(self, standing: Standing) -> None:
+        self._record_reports.write(standing)
+        self._beating.wake()
 
     def _move(self) -> None:
         revision = self._follower.current.revision
@@ -233,7 +245,7 @@ class Server:
 
     def _more(self) -> dict[str, Any]:
         report = self._file.report
-        return {"file": report.document() if report else None}
+        return {"file": report.document() if report else None, "record": self._shipper.standing.document()}
 
     def _follow(self, running: ExitStack) -> None:
         stop = threading.Event()

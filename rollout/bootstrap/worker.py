@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import Flask
 
 from rollout.bootstrap.bodies import LOOK_EVERY, BodyWatch, end_now
-from rollout.bootstrap.file_reports import FileReports
+from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
 from rollout.bootstrap.handing_over import hand_over_last, start_handing_over
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import Residents, collect_seldom
@@ -29,9 +29,9 @@ from rollout.bootstrap.threads import Repeated
 from rollout.core.definitions import FlagFile
 from rollout.service.desk import StoreDesk
 from rollout.service.follower import Follower
-from rollout.service.outcomes import Intake
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations
+from rollout.service.outcomes import Intake
 from rollout.service.roll_call import RollCall
 from rollout.service.snapshot import Snapshot
 from rollout.stores.disk import DiskSnapshot
@@ -94,6 +94,7 @@ def _app(settings: WebSettings) -> Flask:
         counters,
         intake,
         FileReports(folder).read,
+        record_report=FileReports(folder, RECORD_REPORT).read,
         unconfirmed=lambda: roll.unconfirmed,
         stream=_where_streams_are(folder),
     )

@@ -18,6 +18,7 @@ class Readings:
     file_problems: int = 0
     servers_unconfirmed: int = 0
     outcomes_buffered: int = 0
+    record_trouble: bool = False
 
 
 class Counters(Protocol):

@@ -316,7 +316,8 @@ class RedisFlagStore:
 
     def _not_ours(self, key: bytes, found: bytes) -> StoreUnavailable:
         return StoreUnavailable(
-            f"the store at {self._address} holds a {found.decode()} as {key.decode()}, which is not ours; nothing was written",
+            f"the store at {self._address} holds a {found.decode()} as {key.decode()}, which is not ours; nothing was "
+            "written",
             hint=_A_PLACE_OF_ITS_OWN,
         )
 

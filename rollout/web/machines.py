@@ -45,17 +45,19 @@ def is_ready(parts: Parts) -> bool:
 
 def this_server(parts: Parts) -> dict[str, Any]:
     """How the server that answers is, and how it finds its own copy of the flags file."""
-    follower, report = parts.follower, parts.file_report()
+    follower, report, record = parts.follower, parts.file_report(), parts.record_report()
     return {
         "revision": follower.current.revision,
         "stale": follower.stale,
         "trouble": follower.trouble,
         "file": None if report is None else dict(report),
+        "record": None if record is None else dict(record),
     }
 
 
 def readings(parts: Parts) -> Readings:
     report = parts.file_report() or {}
+    trouble = (parts.record_report() or {}).get("trouble")
     problems = report.get("problem_count", len(report.get("problems") or ()))
     revision, stale = parts.follower.current.revision, parts.follower.stale
-    return Readings(revision, stale, problems, parts.unconfirmed(), parts.outcomes.buffered)
+    return Readings(revision, stale, problems, parts.unconfirmed(), parts.outcomes.buffered, bool(trouble))

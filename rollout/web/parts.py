@@ -23,5 +23,6 @@ class Parts:
     outcomes: Intake
     file_report: FileReport
     hosts: frozenset[str] = frozenset()  # names by which operators reach us, besides addresses and names without a dot
+    record_report: FileReport = lambda: None  # how this server's copy of the audit stands
     unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately
     stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere

@@ -1,0 +1,52 @@
+"""A running service keeps a copy of its record, says how it stands, and goes on with it after a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from servekit import Service, eventually
+
+from rollout.core.chain import follow
+from rollout.stores.segments import read_segments
+
+
+def copy_of(service: Service) -> list[bytes]:
+    folder: Path = service.folder / ".rollout" / "audit"
+    return list(read_segments(folder))
+
+
+def record_of(service: Service) -> dict[str, Any]:
+    standing: dict[str, Any] = service.ask("/readyz").document["record"]
+    return standing
+
+
+def test_the_record_is_shipped_while_the_service_runs_and_goes_on_after_it_was_killed(service: Service) -> None:
+    service.start()
+    service.change("payments", "set", share="1%")
+    eventually(lambda: follow(copy_of(service)).place >= (service.status()["revision"], 0))
+    before = copy_of(service)
+    service.kill()
+    service.start()
+    service.change("payments", "kill")
+    eventually(lambda: b'"action":"kill"' in copy_of(service)[-1])
+    after = copy_of(service)
+    assert after[: len(before)] == before
+    assert follow(after).size == len(after)
+    eventually(lambda: record_of(service)["size"] == len(after))
+    assert (record_of(service)["state"], record_of(service)["trouble"]) == ("shipping", None)
+    servers = [server for server in service.status()["servers"] if server["kind"] == "server"]
+    assert servers[0]["record"]["state"] == "shipping"
+
+
+def test_a_file_that_cannot_be_loaded_is_noted(service: Service) -> None:
+    service.start()
+    service.flags_file.write_text("version: 1\nflags: nonsense\n")
+
+    def noted() -> list[dict[str, Any]]:
+        notes = service.ask("/v1/audit/notes").document["entries"]
+        return [note for note in notes if note["action"] == "load failed"]
+
+    (note,) = eventually(noted)
+    assert (note["actor"]["id"], note["actor"]["kind"]) == ("file:flags.yaml", "file")
+    assert "flags.yaml:2:8: error:" in note["after"]["problem"]
