@@ -39,12 +39,14 @@ from rollout.service.follower import Follower
 from rollout.service.gathering import Gatherer
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations
-from rollout.service.shipper import Shipper, Standing
+from rollout.service.shipper import RecordState, Shipper, Standing
 from rollout.sources.prometheus import ask_prometheus
+from rollout.stores.anchors import Anchors
 from rollout.stores.disk import DiskSnapshot, HandledFile, owned
 from rollout.stores.embedded import EmbeddedStore
 from rollout.stores.redis import RedisFlagStore
 from rollout.stores.segments import RECORD_FOLDER, Segments
+from rollout.stores.signing import signing_key
 from rollout.telemetry import configure_logging
 from rollout.yaml_files.watch import FileWatcher
 
@@ -178,7 +180,8 @@ class Server:
         gatherer = Gatherer(self._store, self._follower, ask_prometheus)
         self._gathering = Repeated("prometheus", gatherer.look, GATHER_EVERY)
         self._shipper = Shipper(self._store, lambda: Segments(folder / RECORD_FOLDER), self._shipped)
-        self._shipping = Repeated("record", self._shipper.ship, SHIP_EVERY)
+        self._anchors = Anchors(folder / RECORD_FOLDER, signing_key(folder))
+        self._shipping = Repeated("record", self._ship, SHIP_EVERY)
         self._watching = Repeated("flags file", self._file.look, LOOK_EVERY)
 
     def start(self, running: ExitStack) -> None:
@@ -232,6 +235,12 @@ class Server:
         self._beating.wake()
         self._moving.wake()
         self._shipping.wake()
+
+    def _ship(self) -> None:
+        self._shipper.ship()
+        chain = self._shipper.chain
+        if chain is not None and chain.size and self._shipper.standing.state is RecordState.SHIPPING:
+            self._anchors.keep(chain)
 
     def _shipped(self, standing: Standing) -> None:
         self._record_reports.write(standing)

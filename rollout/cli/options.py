@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
@@ -73,6 +74,18 @@ def reaching(command: Body) -> Body:
         command(*args, address=Address(url, namespace, min(timeout, LONGEST)), **rest)
 
     return with_address
+
+
+data_folder = click.option(
+    "--data-dir",
+    envvar="ROLLOUT_DATA_DIR",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    default=".rollout",
+    show_default=True,
+    help="The data folder of the service.",
+)
+"""For commands that read the record on this server's disk. They get `data_dir`."""
 
 
 def changing(command: Body) -> Body:

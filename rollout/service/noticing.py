@@ -1,6 +1,6 @@
 """What is written down although it changed nothing: attempts that were refused, files that were not loaded, who read
 the audit. The first of a kind is an entry at once; more of the same within ten minutes are one entry with their number;
-and beyond so many kinds all others are one more. So whoever tries again and again, under whichever names, fills nothing.
+beyond so many kinds all others are one more. So whoever tries again and again, under whichever names, fills nothing.
 """
 
 from __future__ import annotations

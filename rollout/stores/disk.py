@@ -79,13 +79,7 @@ class DiskSnapshot:
 
     def read(self) -> Stored | None:
         """What was kept; None where there is nothing, or nothing whole, of this store."""
-        document = _read_sealed(self._file, self._origin)
-        if document is None:
-            return None
-        flags = {key: text.encode() for key, text in document["flags"].items()}
-        shared = None if document["shared"] is None else document["shared"].encode()
-        at_ms = document["written_at_ms"]
-        return Stored(document["revision"], at_ms, at_ms, shared, flags)
+        return _read_stored(self._file, self._origin)
 
     def blob(self, digest: str) -> bytes | None:
         """A member list that was kept; None where it is missing or damaged."""
@@ -102,6 +96,21 @@ class DiskSnapshot:
         if content is None:
             raise StoreUnavailable(f"the store has no member list {digest[:12]}", "apply the file again")
         write_whole(self._members / digest, content)
+
+
+def last_snapshot(folder: Path) -> Stored | None:
+    """What was kept in the data folder last, of whichever store."""
+    return _read_stored(folder / "snapshot.json", None)
+
+
+def _read_stored(path: Path, origin: str | None) -> Stored | None:
+    document = _read_sealed(path, origin)
+    if document is None:
+        return None
+    flags = {key: text.encode() for key, text in document["flags"].items()}
+    shared = None if document["shared"] is None else document["shared"].encode()
+    at_ms = document["written_at_ms"]
+    return Stored(document["revision"], at_ms, at_ms, shared, flags)
 
 
 class HandledFile:
@@ -157,8 +166,9 @@ def _sealed(document: dict[str, Any]) -> bytes:
     return digest_of(content).encode() + b"\n" + content
 
 
-def _read_sealed(path: Path, origin: str) -> dict[str, Any] | None:
-    """None where there is nothing, where it is damaged, and where it is not of this format and this store."""
+def _read_sealed(path: Path, origin: str | None) -> dict[str, Any] | None:
+    """None where there is nothing, where it is damaged, and where it is not of this format and this store; where
+    `origin` is None, of whichever store."""
     try:
         seal, _, content = path.read_bytes().partition(b"\n")
     except FileNotFoundError:
@@ -170,7 +180,7 @@ def _read_sealed(path: Path, origin: str) -> dict[str, Any] | None:
         log.warning("%s is damaged, so the server does without", path)
         return None
     document: dict[str, Any] = orjson.loads(content)
-    ours = (document.get("format"), document.get("origin")) == (FORMAT, origin)
+    ours = document.get("format") == FORMAT and origin in (None, document.get("origin"))
     return document if ours else None
 
 

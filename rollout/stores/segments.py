@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -90,7 +91,7 @@ def read_segment(path: Path) -> list[bytes]:
     if path.suffix == ".gz":
         try:
             content = gzip.decompress(content)
-        except (EOFError, ValueError) as error:
+        except (EOFError, OSError, zlib.error) as error:
             raise OSError(f"{path.name} is damaged: {error}") from error
     return [line for line in content.split(b"\n") if line]
 

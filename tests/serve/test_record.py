@@ -50,3 +50,21 @@ def test_a_file_that_cannot_be_loaded_is_noted(service: Service) -> None:
     (note,) = eventually(noted)
     assert (note["actor"]["id"], note["actor"]["kind"]) == ("file:flags.yaml", "file")
     assert "flags.yaml:2:8: error:" in note["after"]["problem"]
+
+
+def test_the_record_of_a_running_service_verifies_and_what_was_forged_does_not(service: Service) -> None:
+    service.start()
+    service.change("payments", "set", share="1%", reason="the first million")
+    eventually(lambda: b"the first million" in b"".join(copy_of(service)))
+    eventually(lambda: (service.folder / ".rollout" / "audit" / "anchors.jsonl").exists())
+    service.interrupt()
+    key = service.command("audit", "key").stdout.strip()
+    held = service.command("audit", "verify", "--key", key)
+    assert (held.returncode, held.stderr) == (0, "")
+    assert "all holds; they give the state in force" in held.stdout
+    (segment,) = (service.folder / ".rollout" / "audit").glob("audit-*.jsonl")
+    segment.write_bytes(segment.read_bytes().replace(b"the first million", b"the last millions"))
+    forged = service.command("audit", "verify", "--json")
+    assert forged.returncode == 1
+    assert '"ok": false' in forged.stdout
+    assert service.command("audit", "verify", "nowhere").returncode == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,9 +12,10 @@ import click
 from rollout.cli.defaults import WithDefault
 from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.identity import actor
-from rollout.cli.options import reaching
+from rollout.cli.options import as_json, data_folder, reaching
 from rollout.cli.terminal import Styled, Terminal, stdout
 from rollout.cli.times import instant_words
+from rollout.cli.verified import tell_verified
 from rollout.cli.words import Document, progress_words
 from rollout.core.chain import place_of, place_text
 
@@ -74,6 +76,44 @@ def notes_command(open_desk: OpenDesk, *, limit: int, address: Address, as_json:
         stdout().json({"schema_version": 1, "entries": entries, "next_before": more})
         return
     stdout().table(NOTE_COLUMNS, [_note_row(entry) for entry in entries])
+
+
+@command.command("verify")
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--anchors", type=click.Path(path_type=Path), help="Anchors that were kept elsewhere, to hold against it."
+)
+@click.option("--key", metavar="HEX", help="The public key that they must be signed with, as `audit key` printed it.")
+@data_folder
+@as_json
+def verify_command(*, folder: Path | None, anchors: Path | None, key: str | None, data_dir: Path, as_json: bool) -> int:
+    """Whether the record on disk is what it was.
+
+    Reads the record in DIR, by default that of this server, from the first entry to the last: that each follows the one
+    before, that the anchors which were signed on the way stand on it, and that all entries together give the state in
+    force. Whatever does not hold is said, with the first bad entry; the exit code is then 1.
+    """
+    from rollout.cli.verifying import verify_folder  # noqa: PLC0415  # needs cryptography, which a kill does without
+
+    verified = verify_folder(folder or data_dir / "audit", anchors, key)
+    return tell_verified(verified, as_json)
+
+
+@command.command("key")
+@data_folder
+@as_json
+def key_command(*, data_dir: Path, as_json: bool) -> None:
+    """The public key of this server's record.
+
+    An auditor who was given it once can tell anchors and exports of this server from others.
+    """
+    from rollout.cli.verifying import public_key  # noqa: PLC0415
+
+    key = public_key(data_dir)
+    if as_json:
+        stdout().json({"schema_version": 1, "key": key})
+        return
+    stdout().line(key)
 
 
 def _notes(desk: Desk, limit: int) -> Iterator[Document]:

@@ -1,0 +1,42 @@
+"""Tells what came of verifying a record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rollout.cli.exits import Exit
+from rollout.cli.terminal import Styled, stderr, stdout
+from rollout.core.chain import place_text
+
+if TYPE_CHECKING:
+    from rollout.service.verifying import Verified
+
+
+def tell_verified(verified: Verified, as_json: bool) -> int:
+    """The exit code."""
+    chain = verified.chain
+    if as_json:
+        stdout().json(
+            {
+                "schema_version": 1,
+                "ok": not verified.faults,
+                "entries": chain.size,
+                "last": place_text(chain.place),
+                "hash": chain.hash,
+                "root": chain.root,
+                "anchors": verified.anchors,
+                "replayed_to": verified.replayed_to,
+                "first_bad": verified.first_bad,
+                "faults": list(verified.faults),
+            }
+        )
+        return Exit.FAILED if verified.faults else Exit.DONE
+    for fault in verified.faults:
+        stderr().line(Styled("not as it was: ", "strong red"), fault)
+    if verified.faults:
+        if verified.first_bad:
+            stderr().line(Styled("first bad entry: ", "bold"), verified.first_bad)
+        return Exit.FAILED
+    state = "" if verified.replayed_to is None else f"; they give the state in force at {verified.replayed_to}"
+    stdout().line(f"{chain.size} entries up to {place_text(chain.place)}, {verified.anchors} anchors: all holds{state}")
+    return Exit.DONE

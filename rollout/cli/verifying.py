@@ -1,0 +1,41 @@
+"""Reads the record on disk, with what it is held against, and verifies it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rollout.core.errors import InvalidInput
+from rollout.core.progress import State
+from rollout.service.encoding import decode_state
+from rollout.service.verifying import Verified, Verifier
+from rollout.stores.anchors import ANCHORS_FILE, read_anchors
+from rollout.stores.disk import last_snapshot
+from rollout.stores.segments import read_kept, read_segments
+from rollout.stores.signing import KEY_FILE, proves, read_key
+
+
+def verify_folder(folder: Path, anchors: Path | None, key: str | None) -> Verified:
+    """Raises InvalidInput where there is no record."""
+    if not folder.is_dir():
+        raise InvalidInput(f"there is no record in {folder}", "name its folder, or --data-dir of the service")
+    if anchors is not None and not anchors.is_file():
+        raise InvalidInput(f"there are no anchors in {anchors}", "name the file that was kept")
+    kept = read_anchors(folder / ANCHORS_FILE)
+    elsewhere = read_anchors(anchors) if anchors else []
+    every = list(dict.fromkeys([*kept, *elsewhere]))
+    verifier = Verifier(every, proves, key)
+    return verifier.verify(read_segments(folder), _state_in_force(folder.parent), lambda one: read_kept(folder, one))
+
+
+def public_key(data_dir: Path) -> str:
+    """Raises InvalidInput where no service made one yet."""
+    try:
+        return read_key(data_dir / KEY_FILE).public
+    except FileNotFoundError:
+        raise InvalidInput(f"there is no key in {data_dir}", "the service makes one at its first start") from None
+
+
+def _state_in_force(data_dir: Path) -> State | None:
+    """As the server kept it last; None where it did not."""
+    stored = last_snapshot(data_dir)
+    return decode_state(stored) if stored else None
