@@ -108,14 +108,23 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
 
 def _stream_port(wanted: StreamSettings, web: Address) -> StreamSettings:
     """Next to the web's port where nobody asked for another; where that is taken, any. Raises PortTaken."""
+    if wanted.bind.port == 0:
+        return replace(wanted, bind=_any_port_but(web, wanted.bind.host))
     try:
         return replace(wanted, bind=free_port(wanted.bind, option="--stream-bind"))
     except PortTaken:
         if wanted.chosen:
             raise
-    free = free_port(Address(web.host, 0))
+    free = _any_port_but(web, web.host)
     log.warning("%s is taken, so streams are on %s; --stream-bind chooses", wanted.bind, free)
     return replace(wanted, bind=free)
+
+
+def _any_port_but(web: Address, host: str) -> Address:
+    """The web's is free as yet, since nobody listens there so early."""
+    while (free := free_port(Address(host, 0))).port == web.port:
+        continue
+    return free
 
 
 def _embedded_store(folder: Path, running: ExitStack) -> str:

@@ -108,8 +108,11 @@ def _read_stream(given: Callable[[str], str], web: Address) -> StreamSettings | 
     bind = given("stream_bind")
     if bind == OFF:
         return None
+    where = read_address(bind, "--stream-bind") if bind else _next_to(web)
+    if where == web and web.port:
+        raise InvalidInput(f"--stream-bind {bind!r} is where checks are answered", f"write {_next_to(web)}, or `off`")
     return StreamSettings(
-        bind=read_address(bind, "--stream-bind") if bind else _next_to(web),
+        bind=where,
         chosen=bool(bind),
         url=read_stream_url(given("stream_url")),
         cap=read_cap(given("stream_cap")),

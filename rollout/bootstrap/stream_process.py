@@ -55,7 +55,11 @@ async def _serve(settings: WebSettings, wanted: StreamSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     house = House(Hub(loop, wanted.heartbeat), cap_that_fits(wanted.cap))
-    server = await open_server(house, wanted.bind.host, wanted.bind.port)
+    try:
+        server = await open_server(house, wanted.bind.host, wanted.bind.port)
+    except OSError as error:  # somebody took it since the server process looked
+        log.error("streams cannot listen on %s: %s", wanted.bind, error.strerror)
+        sys.exit(1)
     with ExitStack() as running:
         _follow(settings, wanted, house, running)
         StreamAddress(Path(settings.data_dir)).announce(wanted.base_url)

@@ -64,6 +64,7 @@ def test_an_address_of_this_machine_is_taken(bind, address):
         ({"redis_url": "redis://[host"}, "redis://"),
         ({"stream_bind": "8081"}, "--stream-bind '8081' is not an address"),
         ({"stream_bind": "0.0.0.0:8081"}, "no keys yet"),
+        ({"stream_bind": "localhost:8080"}, "is where checks are answered; write 127.0.0.1:8081"),
         ({"stream_url": "flags.example.com"}, "write https://flags.example.com"),
         ({"stream_url": "ftp://flags.example.com"}, "write https://flags.example.com"),
         ({"stream_url": "https://"}, "write https://flags.example.com"),

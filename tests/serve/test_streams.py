@@ -209,6 +209,7 @@ def test_while_it_does_not_run_nobody_is_sent_there(service: Service):
             squatter.bind((url.host, url.port))
             squatter.listen()
         eventually(lambda: not announced.exists())
+        eventually(lambda: f"streams cannot listen on {url.host}:{url.port}: Address already in use" in service.said())
         assert service.check()["revision"] == 2
     eventually(announced.exists, patience=60)
 
