@@ -10,12 +10,14 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 from servekit import PATIENCE, OwnStore, Service, eventually, hanging, processes_in
 
 STREAM = "/v1/stream"
+ALL = "/ofrep/v1/evaluate/flags"
 
 
 def stream_report(service: Service) -> dict:
@@ -93,6 +95,25 @@ def test_a_client_resumes_where_it_was(service: Service):
         assert next(events(source)).id == "3"
     with listening(url, seen=2) as source:
         assert next(events(source)).id == "3"
+
+
+def event_streams(service: Service) -> list[dict] | None:
+    """What an OpenFeature client is told, by every worker; None while they differ."""
+    answers = [service.ask(ALL, body={"context": {}}).document.get("eventStreams", []) for _ in range(24)]
+    return answers[0] if all(answer == answers[0] for answer in answers) else None
+
+
+def test_an_openfeature_client_is_sent_there_and_answered_with_what_it_was_told(service: Service):
+    service.start()
+    (stream,) = eventually(lambda: event_streams(service))
+    assert (stream["type"], stream["url"]) == ("sse", stream_url(service) + STREAM)
+    with listening(stream["url"].removesuffix(STREAM), seen=2) as source:
+        next(source)
+        service.change("payments", "kill")
+        told = next(events(source)).json()
+    query = urlencode({"flagConfigEtag": told["etag"]})
+    again = service.ask(f"{ALL}?{query}", body={"context": {}}).document
+    assert (again["metadata"]["revision"], again["metadata"]["stale"]) == (3, False)
 
 
 def test_no_flag_is_named_on_a_stream(service: Service):
@@ -211,7 +232,8 @@ def test_while_it_does_not_run_nobody_is_sent_there(service: Service):
         eventually(lambda: not announced.exists())
         eventually(lambda: f"streams cannot listen on {url.host}:{url.port}: Address already in use" in service.said())
         assert service.check()["revision"] == 2
-    eventually(announced.exists, patience=60)
+        eventually(lambda: event_streams(service) == [])
+    eventually(lambda: event_streams(service), patience=60)
 
 
 def test_streams_end_with_the_service_that_was_killed(service: Service):
