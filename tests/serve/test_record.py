@@ -56,7 +56,7 @@ def test_the_record_of_a_running_service_verifies_and_what_was_forged_does_not(s
     service.start()
     service.change("payments", "set", share="1%", reason="the first million")
     eventually(lambda: b"the first million" in b"".join(copy_of(service)))
-    eventually(lambda: (service.folder / ".rollout" / "audit" / "anchors.jsonl").exists())
+    eventually((service.folder / ".rollout" / "audit" / "anchors.jsonl").exists)
     service.interrupt()
     key = service.command("audit", "key").stdout.strip()
     held = service.command("audit", "verify", "--key", key)
