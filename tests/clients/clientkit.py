@@ -96,8 +96,9 @@ class JavaScriptClient:
         assert "error" not in reply, f"{reply['error']}; {self.said()}"
         return reply["result"]
 
-    def start(self, context: Mapping[str, object], poll: int = 0) -> None:
-        self.tell("start", url=self.url, authorization=AUTHORIZATION, context=context, poll=poll)
+    def start(self, context: Mapping[str, object], **options: object) -> None:
+        """`poll`: milliseconds between its questions, if it asks again by itself. `listen`: to the stream."""
+        self.tell("start", url=self.url, authorization=AUTHORIZATION, context=context, **options)
 
     def change_context(self, context: Mapping[str, object]) -> None:
         self.tell("change_context", context=context)

@@ -169,6 +169,17 @@ def test_a_page_goes_on_while_the_service_is_away_and_catches_up(service: Servic
     eventually(lambda: client.evaluate("switch", True)["value"] is False)
 
 
+def test_a_page_that_listens_is_told_of_a_change_and_asks_again(service: Service, connect: Connect) -> None:
+    client = connect("web", service)
+    client.start(PERSON, listen=True)
+    check(client, "switch", False, value=True)
+    service.change("switch", "kill")
+    eventually(lambda: client.evaluate("switch", True)["value"] is False)
+    told = eventually(lambda: [one for one in client.tell("requests") if one["query"].get("flagConfigEtag") == '"r2"'])
+    assert {one["status"] for one in told} <= {200, 304}
+    assert eventually(lambda: changed_flags(client)) == {"switch"}
+
+
 def test_a_component_is_drawn_again_when_its_own_flag_changes(service: Service, connect: Connect) -> None:
     page = connect("react", service)
     page.start(PERSON, poll=POLL)

@@ -22,6 +22,7 @@ export function recording(requests) {
     const response = await fetch(request, options);
     requests.push({
       status: response.status,
+      query: Object.fromEntries(new URL(request.url).searchParams),
       known: request.headers.get('If-None-Match'),
       authorization: request.headers.get('Authorization'),
     });

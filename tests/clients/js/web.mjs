@@ -13,7 +13,8 @@ for (const type of Object.values(ProviderEvents)) {
 }
 
 await answer({
-  async start({ url, authorization, context, poll }) {
+  async start({ url, authorization, context, poll, listen }) {
+    if (listen) globalThis.EventSource = (await import('eventsource')).EventSource;
     await OpenFeature.setContext(context);
     await OpenFeature.setProviderAndWait(
       new OFREPWebProvider({
