@@ -131,6 +131,10 @@ class HttpDesk:
     ) -> Document:
         return self._ask("GET", "/v1/audit" + _query({"flag": flag, "limit": limit, "before": before}))
 
+    def note_export(self, about: Document, request: Request) -> None:
+        circumstances = {"reason": request.reason, "actor": request.actor.id}
+        self._ask("POST", "/v1/audit/exports", {**about, **circumstances})
+
     def notes(
         self,
         *,

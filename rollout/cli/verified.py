@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rollout.cli.exits import Exit
@@ -10,6 +11,17 @@ from rollout.core.chain import place_text
 
 if TYPE_CHECKING:
     from rollout.service.verifying import Verified
+
+
+def tell_export(faults: Sequence[str], as_json: bool) -> int:
+    """The exit code."""
+    if as_json:
+        stdout().json({"schema_version": 1, "ok": not faults, "faults": list(faults)})
+    for fault in () if as_json else faults:
+        stderr().line(Styled("not as it was: ", "strong red"), fault)
+    if not faults and not as_json:
+        stdout().line("all holds")
+    return Exit.FAILED if faults else Exit.DONE
 
 
 def tell_verified(verified: Verified, as_json: bool) -> int:

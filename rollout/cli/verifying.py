@@ -39,3 +39,13 @@ def _state_in_force(data_dir: Path) -> State | None:
     """As the server kept it last; None where it did not."""
     stored = last_snapshot(data_dir)
     return decode_state(stored) if stored else None
+
+
+def verify_export(folder: Path, key: str | None) -> list[str]:
+    """What does not hold of an export, as the verify.py in it would say."""
+    from rollout.service.export.verify import verify  # noqa: PLC0415
+
+    try:
+        return verify(folder, key or "")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return [f"this is not an export: {type(error).__name__}: {error}"]

@@ -72,6 +72,9 @@ class Desk(Protocol):
     ) -> Document:
         """Who changed what. That `reader` looked is noted."""
 
+    def note_export(self, about: Document, request: Request) -> None:
+        """Says in the audit that somebody took a copy of it, and which."""
+
     def notes(self, *, limit: int = 100, before: str | None = None, reader: Actor | None = None) -> Document:
         """What was noted although it changed nothing: refusals, failed loads, who read the audit."""
 
@@ -166,6 +169,9 @@ class StoreDesk:
         if reader:
             self._notices.read(reader, {"what": flag or "all changes"})
         return reports.audit_report(self._store, flag=flag, limit=limit, before=before)
+
+    def note_export(self, about: Document, request: Request) -> None:
+        self._operations.note("export", request, about)
 
     def notes(self, *, limit: int = 100, before: str | None = None, reader: Actor | None = None) -> Document:
         if reader:

@@ -93,7 +93,7 @@ def read_segment(path: Path) -> list[bytes]:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
             raise OSError(f"{path.name} is damaged: {error}") from error
-    return [line for line in content.split(b"\n") if line]
+    return content.split(b"\n")[:-1]  # without a line that is being written at this moment
 
 
 def read_kept(folder: Path, digest: str) -> bytes | None:

@@ -20,6 +20,7 @@ from rollout.service.operations import Request
 from rollout.web.bodies import (
     AuditQuery,
     ChangeBody,
+    ExportBody,
     FilesBody,
     FilesOptions,
     MoveBody,
@@ -105,6 +106,14 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         query = read_options(NotesQuery, request.query_string)
         _check_store(follower)
         return json_response(desk.notes(limit=query.limit, before=query.before, reader=_actor("unknown")))
+
+    @blueprint.post("/audit/exports")
+    def exports() -> Response:
+        body = read_model(ExportBody, read_json_object(request))
+        _check_store(follower)
+        about = body.model_dump(exclude={"reason", "actor"})
+        desk.note_export(about, Request(_actor(body.actor), body.reason))
+        return json_response({"noted": True})
 
 
 def _add_changes(blueprint: Blueprint, parts: Parts) -> None:

@@ -38,6 +38,7 @@ def _share_as_written(value: object) -> str:
 Text = Annotated[str, AfterValidator(_without_control_characters)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_on_one_line)]
 Share = Annotated[str, BeforeValidator(_share_as_written)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -86,6 +87,18 @@ class AuditQuery(_Model):
     flag: Line | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     before: Annotated[int, Field(ge=1, le=2**53)] | None = None
+
+
+class ExportBody(_Model):
+    """An export that somebody takes: which months, how much of the record it shows, and its manifest's digest."""
+
+    quarter: Annotated[str, StringConstraints(pattern=r"^[12][0-9]{3}Q[1-4]$")]
+    entries: Revision
+    size: Revision
+    root: Digest
+    manifest: Digest
+    reason: Text = ""
+    actor: Line = "unknown"
 
 
 class NotesQuery(_Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,21 @@ def test_the_record_of_a_running_service_verifies_and_what_was_forged_does_not(s
     assert forged.returncode == 1
     assert '"ok": false' in forged.stdout
     assert service.command("audit", "verify", "nowhere").returncode == 2
+
+
+def test_a_quarter_of_a_running_service_is_exported_and_the_service_knows(service: Service) -> None:
+    service.start()
+    service.change("payments", "set", share="1%", reason="the first million")
+    eventually(lambda: b"the first million" in b"".join(copy_of(service)))
+    now = datetime.now(UTC)
+    quarter = f"{now.year}Q{(now.month + 2) // 3}"
+    made = service.command("audit", "export", "--quarter", quarter, "-o", "handed-over", "-m", "for the regulator")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert service.command("audit", "verify", "handed-over").stdout == "all holds\n"
+    assert "the first million" in (service.folder / "handed-over" / "report.html").read_text()
+    again = service.command("audit", "export", "--quarter", quarter, "-o", "handed-over")
+    assert again.returncode == 2
+    notes = service.ask("/v1/audit/notes").document["entries"]
+    (taken,) = [note for note in notes if note["action"] == "export"]
+    assert (taken["after"]["quarter"], taken["reason"]) == (quarter, "for the regulator")
+    assert "export" in service.command("audit", "notes").stdout

@@ -258,7 +258,13 @@ def test_status_shows_every_flag_and_how_this_server_is(site: Site) -> None:
     site.report = {"state": "in force", "problems": []}
     document = site.get("/v1/status").get_json()
     assert {line["flag"] for line in document["flags"]} == set(site.follower.current.evaluator.flags)
-    assert document["this_server"] == {"revision": 1, "stale": False, "trouble": None, "file": site.report}
+    assert document["this_server"] == {
+        "revision": 1,
+        "stale": False,
+        "trouble": None,
+        "file": site.report,
+        "record": None,
+    }
 
 
 def test_support_is_told_why(site: Site) -> None:

@@ -24,6 +24,7 @@ ADDRESSES = (
     "/v1/explain/payments",
     "/v1/audit",
     "/v1/audit/notes",
+    "/v1/audit/exports",
     "/v1/flags/payments/set",
     "/v1/flags/payments/kill",
     "/v1/flags/payments/revive",

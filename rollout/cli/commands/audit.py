@@ -15,9 +15,10 @@ from rollout.cli.identity import actor
 from rollout.cli.options import as_json, data_folder, reaching
 from rollout.cli.terminal import Styled, Terminal, stdout
 from rollout.cli.times import instant_words
-from rollout.cli.verified import tell_verified
+from rollout.cli.verified import tell_export, tell_verified
 from rollout.cli.words import Document, progress_words
 from rollout.core.chain import place_of, place_text
+from rollout.service.export.quarters import read_quarter
 
 if TYPE_CHECKING:
     from rollout.service.desk import Desk
@@ -91,12 +92,49 @@ def verify_command(*, folder: Path | None, anchors: Path | None, key: str | None
 
     Reads the record in DIR, by default that of this server, from the first entry to the last: that each follows the one
     before, that the anchors which were signed on the way stand on it, and that all entries together give the state in
-    force. Whatever does not hold is said, with the first bad entry; the exit code is then 1.
+    force. DIR may also be an export. Whatever does not hold is said, with the first bad entry; the exit code is then 1.
     """
-    from rollout.cli.verifying import verify_folder  # noqa: PLC0415  # needs cryptography, which a kill does without
+    from rollout.cli.verifying import verify_export, verify_folder  # noqa: PLC0415  # needs cryptography
 
+    if folder and (folder / "manifest.json").exists():
+        return tell_export(verify_export(folder, key), as_json)
     verified = verify_folder(folder or data_dir / "audit", anchors, key)
     return tell_verified(verified, as_json)
+
+
+@command.command("export")
+@click.option("--quarter", required=True, metavar="2018Q1", help="Which three months, in UTC.")
+@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="A folder, made anew.")
+@click.option("-m", "--reason", default="", help="For whom, for the audit.")
+@data_folder
+@reaching
+@click.pass_obj
+def export_command(
+    open_desk: OpenDesk,
+    *,
+    quarter: str,
+    folder: Path,
+    reason: str,
+    data_dir: Path,
+    address: Address,
+    as_json: bool,
+) -> None:
+    """A quarter of the record, for an auditor.
+
+    Made from the copy on this server's disk: the entries, tables for people, every version of the flags file that was
+    in force, who let more people have what, what guards found, a report to read and print, proofs, a signature, and a
+    verify.py that the auditor runs on the folder. That it was taken is itself an entry, so the service must be reached.
+    """
+    from rollout.cli.exporting import export  # noqa: PLC0415  # needs cryptography, which a kill does without
+
+    with desk_for(open_desk, address) as desk:
+        manifest = export(desk, read_quarter(quarter), folder, data_dir, reason)
+    if as_json:
+        stdout().json({"schema_version": 1, "folder": str(folder), "manifest": manifest})
+        return
+    last = manifest["last"]
+    stdout().line(f"{folder}: {manifest['entries']} entries of {manifest['quarter']}; root of all {last['size']}:")
+    stdout().line(last["root"])
 
 
 @command.command("key")
