@@ -188,7 +188,9 @@ class Server:
         self._keeping = Repeated("snapshot", self._keeper.keep, KEEP_EVERY)
         gatherer = Gatherer(self._store, self._follower, ask_prometheus)
         self._gathering = Repeated("prometheus", gatherer.look, GATHER_EVERY)
-        self._shipper = Shipper(self._store, lambda: Segments(folder / RECORD_FOLDER), self._shipped)
+        self._shipper = Shipper(
+            self._store, lambda: Segments(folder / RECORD_FOLDER), self._shipped, server=settings.server_id
+        )
         self._anchors = Anchors(folder / RECORD_FOLDER, signing_key(folder))
         self._shipping = Repeated("record", self._ship, SHIP_EVERY)
         self._watching = Repeated("flags file", self._file.look, LOOK_EVERY)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from rollout.core.audit import Actor
 from rollout.core.durations import format_duration
-from rollout.core.errors import RevisionConflict, UnknownFlag
+from rollout.core.errors import RefusedByRule, RevisionConflict, UnknownFlag
 from rollout.core.flags import Flag
 from rollout.core.plans import stages_done
 from rollout.core.progress import FlagRecord, State
@@ -71,6 +71,8 @@ class Controller:
             return self.operations.enter(key, stage, request)
         except (RevisionConflict, UnknownFlag):
             return None  # somebody moved it meanwhile; the next tick sees what came of that
+        except RefusedByRule:
+            return None  # the store lost part of the record: a person must look first
 
 
 def next_step(record: FlagRecord, state: State, moment: Moment, watched: Watched | None) -> Decision:

@@ -218,6 +218,7 @@ class Operations:
             wanted = transition(record, Stop(request.actor.id, moment.at, request.reason))
             changed = _moved(record, wanted, moment, stored.revision + 1)
             draft = _draft(action, record, changed, request)
+            _check_record(stored, draft.answer["raises"])
             if action in ("set", "advance") and draft.answer["raises"]:
                 self._check_guards(stored, record)
             if request.dry_run or _same(record.progress, changed.progress):
@@ -255,6 +256,7 @@ class Operations:
         _check_seen(request, stored.revision, "the state")  # what happens to people depends on where every flag stands
         load = load_file(state, file, stored.revision + 1, moment, prune=prune)
         answer = load_answer(action, state, load, request)
+        _check_record(stored, any(not _no_more(move) for one in answer["flags"] for move in one["moves"]))
         in_force = state.file is not None and state.file.digest == file.digest
         if request.dry_run or (in_force and not load.changed and not load.archived):
             return answer | {"changed": False, "revision": stored.revision}
@@ -393,6 +395,19 @@ def _draft(action: str, before: FlagRecord, after: FlagRecord, request: Request)
         answer=change_answer(action, before, after, request),
         flags={} if after is before else {before.flag.key: encode_record(after)},
     )
+
+
+def _check_record(stored: Stored, raises: bool) -> None:
+    """Raises RefusedByRule for what gives anybody anything while the store has lost part of the record."""
+    if raises and stored.lost is not None:
+        raise RefusedByRule(
+            "the store lost entries that a server has a copy of, so nobody may be given anything",
+            "run `rollout audit recover` on that server; `rollout status` names it",
+        )
+
+
+def _no_more(move: Mapping[str, str]) -> bool:
+    return Share.parse(move["after"]) <= Share.parse(move["before"])
 
 
 def _record(stored: Stored, key: str) -> FlagRecord:

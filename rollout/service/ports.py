@@ -31,6 +31,7 @@ class Stored:
     ticked_ms: int = 0  # how long servers have been ticking in all, on the store's clock, as if one ticked now
     head_hash: str = ""  # of the last audit entry; "" where none was chained yet
     notes: int = 0  # how many were noted at this revision
+    lost: bytes | None = None  # what a server still has of the record that this store has not
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,18 @@ class Note:
     head_hash: str  # of the entry before
     at_ms: int  # never before the last entry's
     entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What a store lost, from a server's copy: the entries that follow `head_hash`, and the state that they give."""
+
+    revision: int  # where the store stands
+    notes: int
+    head_hash: str
+    lines: Sequence[tuple[Place, bytes]]
+    after: Stored
+    blobs: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +173,12 @@ class FlagStore(Protocol):
         self, *, after: Place = (0, 0), before: Place | None = None, limit: int = 100, newest_first: bool = False
     ) -> list[bytes]:
         """At most `limit` lines of those that were noted, with after < (revision, number) < before."""
+
+    def mark_lost(self, document: bytes | None) -> None:
+        """Says to everybody who reads that a server has entries which this store lost; None: no longer."""
+
+    def restore(self, lost: Restoration) -> None:
+        """All of it or nothing. Raises RevisionConflict when anything was written meanwhile."""
 
     def blob(self, digest: str) -> bytes | None:
         """What was committed under this content address."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from rollout.core.audit import read_line
+from rollout.core.audit import canonical_line, read_line
 from rollout.core.chain import BrokenChain, Chain, Place, place_of, place_text
 from rollout.core.documents import Document
 from rollout.core.errors import StoreUnavailable
@@ -73,12 +73,14 @@ class Shipper:
         open_record: Callable[[], Record],
         changed: Callable[[Standing], None] = lambda _: None,
         batch: int = BATCH,
+        server: str = "",
     ) -> None:
         self.standing = Standing(RecordState.OPENING)
         self._store = store
         self._open_record = open_record
         self._changed = changed
         self._batch = batch
+        self._server = server
         self._record: Record | None = None
 
     @property
@@ -99,7 +101,7 @@ class Shipper:
         try:
             self._ship(self._record)
         except BrokenChain as broken:
-            self._stands(RecordState.FORKED, f"the store holds another history than was shipped: {broken}")
+            self._lost(RecordState.FORKED, f"the store holds another history than was shipped: {broken}")
         except StoreUnavailable:
             self._stands(RecordState.UNREACHED)
         except OSError as error:
@@ -109,7 +111,7 @@ class Shipper:
     def _ship(self, record: Record) -> None:
         stored = self._store.read([])
         if (stored.revision, stored.notes) < record.chain.place:
-            self._stands(RecordState.BEHIND, _behind(stored, record.chain))
+            self._lost(RecordState.BEHIND, _behind(stored, record.chain))
             return
         _check_same(stored, record.chain)
         while lines := entries_after(self._store, record.chain.place, self._batch):
@@ -117,6 +119,15 @@ class Shipper:
                 self._keep_files(record, read_line(line))
             record.append(lines)
         self._stands(RecordState.SHIPPING)
+
+    def _lost(self, state: RecordState, trouble: str) -> None:
+        """The store is marked, so that other servers, and whoever goes straight to it, raise nothing either."""
+        self._stands(state, trouble)
+        try:
+            if self._store.read([]).lost is None:
+                self._store.mark_lost(canonical_line({"server": self._server, **self.standing.document()}))
+        except StoreUnavailable:
+            return  # the next round comes
 
     def _keep_files(self, record: Record, entry: Document) -> None:
         """First what an entry speaks of, then the entry: so that no copy has the one without the other."""

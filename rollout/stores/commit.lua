@@ -17,6 +17,7 @@
 --   {ns}:request:<id>   string  "<revision>\n<answer>", for 24 hours: told again to whoever repeats the request
 --
 -- Written elsewhere, because no revision counts them: {ns}:ticks by tick.lua, and heartbeats by redis.py:
+--   {ns}:lost           string  what a server still has of the record that was lost here; raises are refused meanwhile
 --   {ns}:server:<id>    string  the server's last report, expires when its lifetime is over
 --   {ns}:servers        zset    server id -> when it was heard last (ms): which of the above to look for
 -- and outcomes by count.lua.

@@ -13,7 +13,18 @@ from threading import Condition
 
 from rollout.core.chain import Place, entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
-from rollout.service.ports import MAX_TICK_GAP, Change, Commit, Committed, Counted, Heard, Note, Stored, Ticked
+from rollout.service.ports import (
+    MAX_TICK_GAP,
+    Change,
+    Commit,
+    Committed,
+    Counted,
+    Heard,
+    Note,
+    Restoration,
+    Stored,
+    Ticked,
+)
 from rollout.stores import FORKED, told
 from rollout.stores.memory_counts import MemoryCounts
 
@@ -49,6 +60,7 @@ class MemoryFlagStore:
         self._written_at_ms = 0
         self._head_hash = ""
         self._noted = 0  # since the last commit
+        self._lost: bytes | None = None
         self._notes: list[tuple[Place, bytes]] = []
         self._shared: bytes | None = None
         self._flags: dict[str, bytes] = {}
@@ -69,7 +81,15 @@ class MemoryFlagStore:
             now = self._clock()
             ticked_ms = self._ticked_ms + self._gap_until(now)
             return Stored(
-                self._revision, self._written_at_ms, now, self._shared, flags, ticked_ms, self._head_hash, self._noted
+                self._revision,
+                self._written_at_ms,
+                now,
+                self._shared,
+                flags,
+                ticked_ms,
+                self._head_hash,
+                self._noted,
+                self._lost,
             )
 
     def revision(self) -> int:
@@ -137,6 +157,23 @@ class MemoryFlagStore:
             noted = self._notes[::-1] if newest_first else self._notes
             found = [line for place, line in noted if place > after and (before is None or place < before)]
         return found[:limit]
+
+    def mark_lost(self, document: bytes | None) -> None:
+        self._lost = document
+
+    def restore(self, lost: Restoration) -> None:
+        with self._changed:
+            if (lost.revision, lost.notes, lost.head_hash) != (self._revision, self._noted, self._head_hash):
+                raise RevisionConflict(FORKED)
+            self._audit += [line for (_, note), line in lost.lines if not note]
+            self._notes += [(place, line) for place, line in lost.lines if place[1]]
+            self._revision, self._noted = lost.after.revision, lost.after.notes
+            self._head_hash, self._written_at_ms = lost.after.head_hash, lost.after.written_at_ms
+            self._shared, self._flags = lost.after.shared, dict(lost.after.flags)
+            self._blobs = {**lost.blobs, **self._blobs}
+            self._changes.clear()
+            self._changes.append(Change(self._revision, whole=True))
+            self._changed.notify_all()
 
     def blob(self, digest: str) -> bytes | None:
         return self._blobs.get(digest)

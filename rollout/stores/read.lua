@@ -3,11 +3,11 @@
 -- A script and not MULTI/EXEC: while memory is used up, Redis 7.0 refuses to queue even a read, and a service that
 -- starts then must still learn its state.
 --
--- KEYS  head, shared, flags, ticks
+-- KEYS  head, shared, flags, ticks, lost
 -- ARGV  the longest gap (ms) between two ticks that still counts; "all", or "some" and then flag keys
--- Returns {revision, at_ms, ticked_ms, {seconds, microseconds} now, shared, {flag key, document, ...}, hash, notes};
---       nil for what is not there. ticked_ms is what the next tick would count if it came now: a bake that begins between two ticks
---       must not count the time before it.
+-- Returns {revision, at_ms, ticked_ms, {seconds, microseconds} now, shared, {flag key, document, ...}, hash, notes,
+--       lost}; nil for what is not there. ticked_ms is what the next tick would count if it came now: a bake that begins
+--       between two ticks must not count the time before it.
 
 local head, shared, flags, ticks = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
@@ -28,4 +28,4 @@ if ticked_ms then
     ticked_ms = string.format("%.0f", tonumber(ticked_ms) + gap)
   end
 end
-return {last[1], last[2], ticked_ms, time, redis.call("GET", shared), found, last[3], last[4]}
+return {last[1], last[2], ticked_ms, time, redis.call("GET", shared), found, last[3], last[4], redis.call("GET", KEYS[5])}

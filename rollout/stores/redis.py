@@ -35,6 +35,7 @@ from rollout.service.ports import (
     Heard,
     Judged,
     Note,
+    Restoration,
     Stored,
     Ticked,
 )
@@ -147,10 +148,10 @@ class RedisFlagStore:
 
     def read(self, keys: Sequence[str] | None = None) -> Stored:
         with self._plainly():
-            places = [self._keys.head, self._keys.shared, self._keys.flags, self._keys.ticks]
+            places = [self._keys.head, self._keys.shared, self._keys.flags, self._keys.ticks, self._keys.lost]
             wanted = ["all"] if keys is None else ["some", *keys]
             arguments = [LONGEST_GAP_MS, *wanted]
-            revision, at_ms, ticked_ms, now, shared, found, head_hash, notes = _run(
+            revision, at_ms, ticked_ms, now, shared, found, head_hash, notes, lost = _run(
                 self._client, READ, places, arguments
             )
             return Stored(
@@ -162,6 +163,7 @@ class RedisFlagStore:
                 ticked_ms=int(ticked_ms or 0),
                 head_hash=(head_hash or b"").decode(),
                 notes=int(notes or 0),
+                lost=lost,
             )
 
     def revision(self) -> int:
@@ -235,6 +237,30 @@ class RedisFlagStore:
             else:
                 entries = self._client.xrange(self._keys.notes, first, last, count=limit)
             return [fields[b"entry"] for _, fields in entries]
+
+    def mark_lost(self, document: bytes | None) -> None:
+        with self._plainly():
+            if document is None:
+                self._client.delete(self._keys.lost)
+            else:
+                self._client.set(self._keys.lost, document)
+
+    def restore(self, lost: Restoration) -> None:
+        with self._plainly(), self._patient.pipeline(transaction=True) as pipeline:
+            pipeline.watch(self._keys.head, self._keys.audit, self._keys.notes)
+            last = pipeline.hmget(self._keys.head, "revision", "notes", "hash")
+            if (int(last[0] or 0), int(last[1] or 0), (last[2] or b"").decode()) != (
+                lost.revision,
+                lost.notes,
+                lost.head_hash,
+            ):
+                raise RevisionConflict(FORKED)
+            pipeline.multi()
+            _queue_restoration(pipeline, self._keys, lost)
+            try:
+                pipeline.execute()
+            except exceptions.WatchError:
+                raise RevisionConflict(FORKED) from None
 
     def blob(self, digest: str) -> bytes | None:
         with self._plainly():
@@ -383,6 +409,7 @@ class _Keys:
         self.flags = self._prefix + "flags"
         self.audit = self._prefix + "audit"
         self.notes = self._prefix + "notes"
+        self.lost = self._prefix + "lost"
         self.changes = self._prefix + "changes"
         self.ticks = self._prefix + "ticks"
         self.servers = self._prefix + "servers"
@@ -477,6 +504,24 @@ def _count_input(names: _Keys, items: Sequence[Counted]) -> list[str]:
     kept_s = COUNTS_KEPT // timedelta(seconds=1)
     limits = map(str, (kept_s, GROUPS_UNTIL, MOST_FIELDS, len(kinds)))
     return [names.intents, *limits, *said, "".join(lines)]
+
+
+def _queue_restoration(pipeline: Any, names: _Keys, lost: Restoration) -> None:
+    after = lost.after
+    for (revision, note), line in lost.lines:
+        pipeline.xadd(names.notes if note else names.audit, {"entry": line}, id=f"{revision}-{note}")
+    for digest, content in lost.blobs.items():
+        pipeline.set(names.blob(digest), content, nx=True)
+    pipeline.delete(names.flags)
+    if after.flags:
+        pipeline.hset(names.flags, mapping=dict(after.flags))
+    if after.shared is not None:
+        pipeline.set(names.shared, after.shared)
+    facts = {"revision": after.revision, "notes": after.notes, "hash": after.head_hash, "at_ms": after.written_at_ms}
+    pipeline.hset(names.head, mapping=facts)
+    pipeline.delete(names.changes)
+    if after.revision:
+        pipeline.xadd(names.changes, {"whole": "1"}, id=f"{after.revision}-0")
 
 
 def _group(members: list[bytes]) -> list[bytes]:

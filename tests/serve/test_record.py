@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from servekit import Service, eventually
+from redis import Redis
+from servekit import OwnStore, Service, eventually
 
 from rollout.core.chain import follow
 from rollout.stores.segments import read_segments
@@ -87,3 +89,29 @@ def test_a_quarter_of_a_running_service_is_exported_and_the_service_knows(servic
     (taken,) = [note for note in notes if note["action"] == "export"]
     assert (taken["after"]["quarter"], taken["reason"]) == (quarter, "for the regulator")
     assert "export" in service.command("audit", "notes").stdout
+
+
+def test_a_restored_backup_raises_nobody_until_it_is_recovered(
+    service_in: Callable[..., Service], own_store: OwnStore, tmp_path: Path
+) -> None:
+    service = service_in(tmp_path / "site", redis_url=own_store.url).start()
+    service.change("payments", "set", share="1%")
+    with Redis(unix_socket_path=str(own_store.socket)) as client:
+        backup = {key: client.dump(key) for key in client.keys("{rollout}:*") if b":server" not in key}
+        service.change("payments", "set", share="2%", reason="after the backup")
+        eventually(lambda: b"after the backup" in b"".join(copy_of(service)))
+        client.delete(*client.keys("{rollout}:*"))
+        for key, content in backup.items():
+            client.restore(key, 0, content, replace=True)
+    eventually(lambda: record_of(service)["state"] == "store behind")
+    assert service.check()["flag"] == "payments"
+    straight = ("--url", own_store.url, "payments")
+    refused = service.command("set", *straight, "3%", "--yes", "--no-wait")
+    assert refused.returncode == 7
+    assert "rollout audit recover" in refused.stderr
+    recovered = service.command("audit", "recover", "--redis-url", own_store.url, "-m", "the backup was old")
+    assert (recovered.returncode, recovered.stderr) == (0, "")
+    eventually(lambda: record_of(service)["state"] == "shipping")
+    eventually(lambda: service.ask("/readyz").document["trouble"] is None)
+    assert service.change("payments", "set", share="3%")["before"]["exposure"]["india"] == "2%"
+    assert "after the backup" in [entry["reason"] for entry in service.audit()]

@@ -11,7 +11,7 @@ from storekit import at_once, commit, eventually, write
 
 from rollout.core.chain import entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
-from rollout.service.ports import Change, Committed, Note
+from rollout.service.ports import Change, Committed, Note, Restoration, Stored
 from rollout.stores import MOST_BYTES_TOLD, MOST_FLAGS_TOLD
 
 AT_ONCE = timedelta(0)
@@ -362,3 +362,42 @@ def test_notes_are_read_in_pages(store, asked, found):
             note(store, f"{revision}.{number}".encode())
         store.commit(commit(revision))
     assert [line.decode() for line in store.notes(**asked)] == found
+
+
+def test_a_store_says_that_it_lost_something_until_it_did_not(store):
+    assert store.read().lost is None
+    store.mark_lost(b"{}")
+    assert (store.read().lost, store.read([]).lost, store.revision()) == (b"{}", b"{}", 0)
+    store.mark_lost(None)
+    assert store.read().lost is None
+
+
+LOST = Restoration(
+    revision=1,
+    notes=0,
+    head_hash=entry_hash(b"entry 1"),
+    lines=[((1, 1), b"n1"), ((2, 0), b"two"), ((3, 0), b"three"), ((3, 1), b"n3")],
+    after=Stored(3, 9, 9, b"shared 3", {"b": b"3"}, head_hash=entry_hash(b"n3"), notes=1),
+    blobs={"d": b"x", "kept": b"other"},
+)
+
+
+def test_what_a_store_lost_is_given_back_whole(store):
+    store.commit(commit(0, flags={"a": b"1"}, shared=b"shared 1", blobs={"kept": b"kept"}))
+    store.restore(LOST)
+    held = store.read()
+    assert (held.revision, held.notes, held.head_hash, held.written_at_ms) == (3, 1, entry_hash(b"n3"), 9)
+    assert (held.shared, held.flags) == (b"shared 3", {"b": b"3"})
+    assert (store.audit(), store.notes()) == ([b"entry 1", b"two", b"three"], [b"n1", b"n3"])
+    assert (store.blob("d"), store.blob("kept")) == (b"x", b"kept")
+    assert store.changes(2, AT_ONCE) == [Change(3, whole=True)]
+    assert store.changes(1, AT_ONCE) is None
+    assert store.commit(commit(3, at_ms=9, head_hash=entry_hash(b"n3"))).revision == 4
+
+
+def test_a_store_that_moved_meanwhile_is_not_given_back_anything(store):
+    store.commit(commit(0))
+    note(store)
+    with pytest.raises(RevisionConflict):
+        store.restore(LOST)
+    assert (store.audit(), store.read().revision) == ([b"entry 1"], 1)

@@ -137,6 +137,41 @@ def export_command(
     stdout().line(last["root"])
 
 
+@command.command("recover")
+@click.option("--accept-store", is_flag=True, help="What the store has shall count, whatever this copy has.")
+@click.option("-m", "--reason", default="", help="Why, for the audit.")
+@click.option("--redis-url", envvar="ROLLOUT_REDIS_URL", show_envvar=True, help="The store; else the embedded one.")
+@click.option(
+    "--namespace",
+    envvar="ROLLOUT_NAMESPACE",
+    show_envvar=True,
+    default="rollout",
+    show_default=True,
+    help="The prefix of all keys in the store.",
+)
+@data_folder
+@as_json
+def recover_command(
+    *, accept_store: bool, reason: str, redis_url: str | None, namespace: str, data_dir: Path, as_json: bool
+) -> None:
+    """Give the store back what it lost.
+
+    Where a backup was restored, or a failover lost writes, this server's copy has the entries that are missing. They
+    and the state that they give are written to the store, and raises are allowed again. Run it on the server that
+    `rollout status` names, while its store runs.
+    """
+    from rollout.cli.recovering import recover_store  # noqa: PLC0415
+
+    recovered = recover_store(data_dir, redis_url, namespace, reason, accept=accept_store)
+    if as_json:
+        stdout().json({"schema_version": 1, "given_back": recovered.entries, "place": recovered.place})
+        return
+    stdout().line(f"gave back {recovered.entries} entries; the store stands at {recovered.place}")
+    if accept_store:
+        folder = data_dir / "audit"
+        stdout().line(f"now stop the service, move {folder} and {data_dir / 'snapshot.json'} away, and start it again")
+
+
 @command.command("key")
 @data_folder
 @as_json
