@@ -25,7 +25,7 @@ $(VENV)/.server: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[server,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[server,batch,dev]'
 	touch $@ $(VENV)/.server
 
 clean:
