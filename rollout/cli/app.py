@@ -25,6 +25,8 @@ VERBS: dict[str, dict[str, str]] = {
         "status": "Where every flag stands, or one with its stages.",
         "explain": "Why somebody has a flag or not.",
         "simulate": "The timetable that a rollout follows from now on.",
+        "preview": "Who would gain a flag and who would lose it, of a whole population.",
+        "cohort": "Who of a whole population has a flag.",
         "audit": "Who changed what, when and why; newest first.",
     },
     "Change": {

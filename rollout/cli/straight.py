@@ -12,7 +12,9 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from rollout.cli.exits import TimedOut
 from rollout.core.definitions import FlagFile
 from rollout.core.errors import StoreUnavailable
+from rollout.core.progress import State
 from rollout.service.desk import StoreDesk
+from rollout.service.encoding import decode_state
 from rollout.stores.redis import RedisFlagStore, connect
 from rollout.yaml_files.reader import read_text
 
@@ -20,13 +22,34 @@ from rollout.yaml_files.reader import read_text
 @contextmanager
 def straight_desk(url: str, namespace: str, timeout: float) -> Iterator[StoreDesk]:
     """The desk on the store at `url`. Raises TimedOut where it does not answer within `timeout` seconds."""
+    with _store(url, namespace, timeout) as store:
+        yield StoreDesk.straight(store, _read)
+
+
+@contextmanager
+def _store(url: str, namespace: str, timeout: float) -> Iterator[RedisFlagStore]:
     with closing(RedisFlagStore(url, namespace, _waiting(timeout))) as store:
         try:
-            yield StoreDesk.straight(store, _read)
+            yield store
         except StoreUnavailable as error:
             if isinstance(error.__cause__, RedisTimeout):
                 raise TimedOut(error.message, error.hint) from error
             raise
+
+
+def straight_ground(url: str, namespace: str, timeout: float) -> tuple[State, dict[str, bytes]]:
+    """The whole state, and the packed member lists that it speaks of, by digest."""
+    with _store(url, namespace, timeout) as store:
+        state = decode_state(store.read())
+        listed = [segment.members.digest for segment in state.definitions.segments.values() if segment.members]
+        return state, {digest: _blob(store, digest) for digest in listed}
+
+
+def _blob(store: RedisFlagStore, digest: str) -> bytes:
+    packed = store.blob(digest)
+    if packed is None:
+        raise StoreUnavailable(f"the store has no member list {digest[:12]}", "apply the file again")
+    return packed
 
 
 def _waiting(timeout: float) -> Callable[[str, timedelta], Redis]:
