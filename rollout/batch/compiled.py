@@ -16,8 +16,11 @@ def hash_compiled(prefix: bytes, data: Bytes, ends: Offsets, into: Hashes) -> No
 
 
 def _compiled(function: Any) -> Any:
-    """Compiled once for all processes where there is a folder to keep it in."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)(function)
+    """Compiled once for all processes, or, where there is no folder to keep it in, once for each."""
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)(function)
+    except RuntimeError:
+        return numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
 
 
 @_compiled
