@@ -32,6 +32,7 @@ from rollout.service.follower import Follower
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations
 from rollout.service.outcomes import Intake
+from rollout.service.publishing import Publisher
 from rollout.service.roll_call import RollCall
 from rollout.service.snapshot import Snapshot
 from rollout.stores.disk import DiskSnapshot
@@ -43,6 +44,7 @@ from rollout.yaml_files.reader import read_text
 MASTER_VARIABLE = "ROLLOUT_WEB_PID"
 """Names the process that workers come from."""
 
+PREPARE_EVERY = 1.0  # seconds; a change is prepared at once, a member list that somebody asked for within these
 FIRST_ANSWER_WITHIN = 1.0  # seconds that a start waits for the store
 SWITCH_INTERVAL = 0.0005  # seconds; a thread that compiles gives way to checks ten times as often as Python would
 
@@ -67,8 +69,11 @@ def _app(settings: WebSettings) -> Flask:
     def changed(snapshot: Snapshot) -> None:
         residents.settle(snapshot)
         reporting.wake()
+        preparing.wake()
 
     follower = Follower(store, changed)
+    publisher = Publisher(lambda: follower.current)
+    preparing = Repeated("ruleset", publisher.prepare, PREPARE_EVERY)
     heartbeat = Heartbeat(store, follower, kind="worker", server_id=settings.server_id)
 
     roll = RollCall(store)
@@ -85,6 +90,7 @@ def _app(settings: WebSettings) -> Flask:
     _first_answer(follower)
     threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()
     reporting.start()
+    preparing.start()
     desk = StoreDesk(store, _read_text, lambda: follower.current, notices)
     intake = Intake(store, follower, counters)
     start_handing_over(intake)
@@ -96,6 +102,7 @@ def _app(settings: WebSettings) -> Flask:
         FileReports(folder).read,
         record_report=FileReports(folder, RECORD_REPORT).read,
         unconfirmed=lambda: roll.unconfirmed,
+        publisher=publisher,
         stream=_where_streams_are(folder),
     )
     flask = create_app(parts)

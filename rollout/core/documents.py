@@ -61,8 +61,8 @@ def shared_document(state: State) -> Document:
     """What belongs to no single flag."""
     definitions = state.definitions
     return {
-        "attributes": [_attribute(attribute) for attribute in definitions.attributes.values()],
-        "segments": [_segment(segment) for segment in definitions.segments.values()],
+        "attributes": [attribute_document(attribute) for attribute in definitions.attributes.values()],
+        "segments": [segment_document(segment) for segment in definitions.segments.values()],
         "guards": [guard_document(guard) for guard in definitions.guards.values()],
         "windows": [_window(window) for window in definitions.windows.values()],
         "archived": sorted(state.archived),
@@ -72,8 +72,8 @@ def shared_document(state: State) -> Document:
 
 
 def read_shared(document: Document, revision: int, records: Mapping[str, FlagRecord]) -> State:
-    attributes = [_read_attribute(one) for one in document["attributes"]]
-    segments = [_read_segment(one) for one in document["segments"]]
+    attributes = [read_attribute(one) for one in document["attributes"]]
+    segments = [read_segment(one) for one in document["segments"]]
     guards = [read_guard(one) for one in document["guards"]]
     windows = [_read_window(one) for one in document.get("windows", ())]
     return State(
@@ -237,15 +237,15 @@ def _read_stage(document: Document) -> Stage:
     )
 
 
-def _attribute(attribute: Attribute) -> Document:
+def attribute_document(attribute: Attribute) -> Document:
     return _slim(name=attribute.name, type=attribute.type.value, values=list(attribute.values))
 
 
-def _read_attribute(document: Document) -> Attribute:
+def read_attribute(document: Document) -> Attribute:
     return Attribute(document["name"], AttributeType(document["type"]), tuple(document.get("values", ())))
 
 
-def _segment(segment: Segment) -> Document:
+def segment_document(segment: Segment) -> Document:
     return _slim(
         name=segment.name,
         description=segment.description,
@@ -254,7 +254,7 @@ def _segment(segment: Segment) -> Document:
     )
 
 
-def _read_segment(document: Document) -> Segment:
+def read_segment(document: Document) -> Segment:
     members = document.get("members")
     return Segment(
         name=document["name"],

@@ -46,7 +46,7 @@ def digest_of(content: bytes) -> str:
 class PackedMembers:
     """A packed member list, to look into. Immutable; safe to share between threads."""
 
-    __slots__ = ("_offsets", "_shift", "_text", "count")
+    __slots__ = ("_bits", "_offsets", "_shift", "_text", "count")
 
     def __init__(self, packed: bytes) -> None:
         header, _, body = packed.partition(b"\n")
@@ -57,9 +57,15 @@ class PackedMembers:
         offsets = array("I")
         offsets.frombytes(body[:size])
         self.count = int(count)
+        self._bits = int(bits)
         self._offsets = _little_endian(offsets)
         self._shift = 32 - int(bits)
         self._text = body[size:]
+
+    def packed(self) -> bytes:
+        """The bytes that it was made from."""
+        header = b"members1 %d %d\n" % (self.count, self._bits)
+        return header + _little_endian(self._offsets).tobytes() + self._text
 
     def __contains__(self, key: object) -> bool:
         if not isinstance(key, str) or not key or "\n" in key:  # what stands between two keys is not a key
@@ -68,6 +74,11 @@ class PackedMembers:
         bucket = mmh3.hash(encoded, 0, signed=False) >> self._shift
         offsets = self._offsets
         return b"\n" + encoded + b"\n" in self._text[offsets[bucket] : offsets[bucket + 1]]
+
+
+def packed_form(members: Membership) -> bytes:
+    """The packed form of a list that was opened, or of a small one that is a set of its keys."""
+    return members.packed() if isinstance(members, PackedMembers) else pack_members(members)  # type: ignore[arg-type]
 
 
 def member_lines(packed: bytes) -> bytes:

@@ -5,6 +5,7 @@ decided in `service`.
     checks     the client's calls     GET /v1/flags/{key} and all flags, thin around `evaluate`
     ofrep      OpenFeature's calls    the same evaluations in OpenFeature's words
     catch_up   who was told early     a moment for a worker that is behind what the stream told
+    ruleset    GET /v1/ruleset        what clients fetch that evaluate by themselves
     evaluate   queries in, bytes out  plain functions that know nothing of Flask
     admin      the operator's calls   status, explain, simulate, audit, set, advance, halt ... plan, apply
     machines   /healthz ...           what load balancers and Prometheus ask

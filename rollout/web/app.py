@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
+from rollout.service.publishing import Publisher
 from rollout.web.admin import admin
 from rollout.web.catch_up import CatchUp
 from rollout.web.checks import checks
@@ -16,6 +17,7 @@ from rollout.web.ofrep import ofrep
 from rollout.web.outcomes import outcomes
 from rollout.web.parts import FileReport, Parts
 from rollout.web.responses import HEADERS, JsonResponse
+from rollout.web.ruleset import ruleset
 
 __all__ = ["FileReport", "Parts", "create_app"]
 
@@ -25,8 +27,15 @@ def create_app(parts: Parts) -> Flask:
     app.response_class = JsonResponse
     app.url_map.merge_slashes = False  # it would redirect, with a page of HTML
     checker = Checker(parts.follower, parts.counters)
-    openfeature = ofrep(checker, CatchUp(parts.follower), parts.stream)
-    for blueprint in (checks(checker), openfeature, outcomes(parts), admin(parts), machines(parts)):
+    publisher = parts.publisher or Publisher(lambda: parts.follower.current)
+    for blueprint in (
+        checks(checker),
+        ofrep(checker, CatchUp(parts.follower), parts.stream),
+        ruleset(parts, publisher),
+        outcomes(parts),
+        admin(parts),
+        machines(parts),
+    ):
         app.register_blueprint(blueprint)
     answer_errors(app, parts.counters)
     parts.counters.watch(lambda: readings(parts))

@@ -29,6 +29,7 @@ STATUS = {
     "refused": 422,
     "too_many_requests": 429,
     "error": 500,
+    "not_prepared": 503,
     "store_unavailable": 503,
 }
 

@@ -50,7 +50,7 @@ class Checker:
         snapshot, stale = self.follower.current, self.follower.stale
         flag = snapshot.evaluator.flags.get(key)
         if flag is None:
-            _check_ready(snapshot, stale)
+            check_ready(snapshot, stale)
             self.counters.unknown_flag_checked()
             raise _unknown_flag(key)
         answer = flag(self._context(given, snapshot))
@@ -60,7 +60,7 @@ class Checker:
     def all(self, given: Given) -> Checked:
         """Every flag's answer. Raises InvalidInput, StoreUnavailable as above."""
         snapshot, stale = self.follower.current, self.follower.stale
-        _check_ready(snapshot, stale)
+        check_ready(snapshot, stale)
         context = self._context(given, snapshot)
         answers = {key: flag(context) for key, flag in snapshot.evaluator.flags.items()}
         for answer in answers.values():
@@ -127,7 +127,7 @@ def all_checks_body(checked: Checked) -> bytes:
     return orjson.dumps({"flags": flags, "revision": revision, "stale": stale})
 
 
-def _check_ready(snapshot: Snapshot, stale: bool) -> None:
+def check_ready(snapshot: Snapshot, stale: bool) -> None:
     """A server that has never seen the flags must not say that they do not exist."""
     if stale and snapshot.revision == 0:
         raise StoreUnavailable("this server has no flags to answer from yet", "use your own default, and ask again")

@@ -10,6 +10,7 @@ from rollout.service.desk import Desk
 from rollout.service.follower import Follower
 from rollout.service.measures import Counters
 from rollout.service.outcomes import Intake
+from rollout.service.publishing import Publisher
 
 FileReport: TypeAlias = Callable[[], Mapping[str, Any] | None]
 """What this server knows of its own flags file (its `state`, `problems` ...); None where it has none."""
@@ -26,3 +27,4 @@ class Parts:
     record_report: FileReport = lambda: None  # how this server's copy of the audit stands
     unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately
     stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere
+    publisher: Publisher | None = None  # one that somebody prepares; else what clients fetch is made when asked for

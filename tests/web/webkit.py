@@ -124,6 +124,10 @@ class Site:
         self.outcomes = Intake(self.store, self.follower, self.counters, most=MOST_OUTCOMES)
         hosts = frozenset({"flags.example.com"})
         self.parts = Parts(self.follower, desk, self.counters, self.outcomes, lambda: self.report, hosts)
+        self.serve()
+
+    def serve(self) -> None:
+        """With the parts as they are now."""
         self.app = create_app(self.parts)
         self.http: FlaskClient = self.app.test_client()
 
