@@ -18,6 +18,8 @@ import mmh3
 
 from rollout.core.shares import HASHES, NOBODY, Share
 
+hash32 = mmh3.hash
+
 
 def bucket(salt: str, targeting_key: str) -> int:
     """The subject's place for a salt, from 0 to 2³² - 1."""

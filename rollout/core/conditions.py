@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from rollout.core.attributes import Attribute, AttributeType, Value, comparison_key
@@ -142,11 +143,15 @@ def _one_of(name: str, kind: AttributeType, values: tuple[Value, ...]) -> Predic
 def _compare(name: str, kind: AttributeType, bounds: tuple[tuple[str, Value], ...]) -> Predicate:
     compiled = tuple((_OPERATORS[sign], comparison_key(kind, operand)) for sign, operand in bounds)
 
-    def within(context: Context) -> bool:
-        if name not in context:
-            return False
-        key = comparison_key(kind, context[name])
+    def compared(value: Value) -> bool:
+        key = comparison_key(kind, value)
         return all(holds(key, bound) for holds, bound in compiled)
+
+    if kind in _KEYED:  # a fleet sends few versions, each a million times
+        compared = lru_cache(maxsize=1024)(compared)
+
+    def within(context: Context) -> bool:
+        return name in context and compared(context[name])
 
     return within
 
