@@ -14,8 +14,12 @@ files        the flags file and what goes with it   reference   writes docs/cli.
 
 from __future__ import annotations
 
-from rollout.cli.app import app
+import sys
 
 
 def main() -> None:
+    try:
+        from rollout.cli.app import app  # noqa: PLC0415  # the client is installed without what this takes
+    except ModuleNotFoundError as error:
+        sys.exit(f"the command line takes {error.name}, which is not installed: pip install 'rollout[server]'")
     app.main()

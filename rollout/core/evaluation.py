@@ -56,6 +56,17 @@ class Answer:
     error: str | None = None
 
 
+DECIDING = frozenset({"stage", "rule", "guard"})
+
+
+def decided_by(because: str) -> dict[str, str | int]:
+    """The stage, rule or guard that decided, by its name or number, where it was one of them."""
+    kind, _, what = because.partition(" ")
+    if kind not in DECIDING:
+        return {}
+    return {kind: int(what) if kind == "rule" else what}
+
+
 Evaluate: TypeAlias = Callable[[Context], Answer]
 
 

@@ -15,6 +15,9 @@ from typing import Protocol
 
 import mmh3
 
+SMALL = 1000
+"""Lists up to this long are opened as a set, which is quicker to look into; longer ones stay packed."""
+
 
 class Membership(Protocol):
     def __contains__(self, key: object, /) -> bool: ...
@@ -74,6 +77,14 @@ class PackedMembers:
         bucket = mmh3.hash(encoded, 0, signed=False) >> self._shift
         offsets = self._offsets
         return b"\n" + encoded + b"\n" in self._text[offsets[bucket] : offsets[bucket + 1]]
+
+
+def open_members(packed: bytes) -> Membership:
+    """To look into. Raises ValueError for what is not a packed list."""
+    members = PackedMembers(packed)
+    if members.count > SMALL:
+        return members
+    return frozenset(line.decode() for line in member_lines(packed).split(b"\n") if line)
 
 
 def packed_form(members: Membership) -> bytes:

@@ -8,14 +8,11 @@ from dataclasses import dataclass, field, replace
 from rollout.core.definitions import Definitions
 from rollout.core.errors import StoreUnavailable
 from rollout.core.evaluation import Evaluator, compile_ruleset
-from rollout.core.members import Membership, PackedMembers, member_lines
+from rollout.core.members import Membership, open_members
 from rollout.core.progress import FlagRecord, State
 from rollout.core.ruleset import Ruleset, rules_in_force
 from rollout.service.encoding import decode_record, decode_state
 from rollout.service.ports import Change, Stored
-
-SMALL = 1000
-"""Member lists up to this long become a frozenset, which is quicker to look into; longer ones stay packed."""
 
 FetchBlob = Callable[[str], bytes | None]
 
@@ -111,7 +108,4 @@ def _members(definitions: Definitions, blob: FetchBlob, previous: Snapshot) -> d
 def _membership(digest: str, packed: bytes | None) -> Membership:
     if packed is None:
         raise StoreUnavailable(f"the store has no member list {digest[:12]}", "apply the file again")
-    members = PackedMembers(packed)
-    if members.count > SMALL:
-        return members
-    return frozenset(line.decode() for line in member_lines(packed).split(b"\n") if line)
+    return open_members(packed)

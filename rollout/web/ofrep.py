@@ -15,7 +15,7 @@ from flask import Blueprint, Response, request
 
 from rollout.core.attributes import Attribute, AttributeType, read_value
 from rollout.core.errors import InvalidInput
-from rollout.core.evaluation import Answer
+from rollout.core.evaluation import Answer, decided_by
 from rollout.core.flags import TARGETING_ATTRIBUTE
 from rollout.web.catch_up import CatchUp, told_revision
 from rollout.web.evaluate import Checked, Checker, Given
@@ -30,8 +30,6 @@ INACTIVITY_DELAY = 120
 """Seconds, the protocol's own default: a client that nobody has looked at for so long leaves the stream."""
 
 WRITTEN_LIMIT = 16 * 1024 * 1024  # bytes of items that are kept written
-
-DECIDING = frozenset({"stage", "rule", "guard"})
 
 
 def ofrep(checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None]) -> Blueprint:
@@ -99,16 +97,8 @@ def evaluation_document(answer: Answer, **metadata: bool | int) -> dict[str, Any
         **value,
         "variant": answer.variant,
         "reason": answer.reason,
-        "metadata": {**metadata, "because": answer.because, **_decided_by(answer.because)},
+        "metadata": {**metadata, "because": answer.because, **decided_by(answer.because)},
     }
-
-
-def _decided_by(because: str) -> dict[str, str | int]:
-    """The stage, rule or guard that decided, by its name or number."""
-    kind, _, what = because.partition(" ")
-    if kind not in DECIDING:
-        return {}
-    return {kind: int(what) if kind == "rule" else what}
 
 
 def evaluation_body(answer: Answer, revision: int, stale: bool) -> bytes:

@@ -38,7 +38,7 @@ def ruleset(parts: Parts, publisher: Publisher) -> Blueprint:
         response.set_etag(edition.etag)
         response.headers["Rollout-Revision"] = str(edition.revision)
         if stream := parts.stream():
-            response.headers["Rollout-Stream"] = f"{stream}/v1/stream"
+            response.headers["Rollout-Stream"] = f"{stream.rstrip('/')}/v1/stream"
         response.headers["Rollout-Stale"] = "true" if stale else "false"
         return response
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 
 from rollout.core.errors import StoreUnavailable
-from rollout.core.members import PackedMembers, digest_of, pack_members
+from rollout.core.members import SMALL, PackedMembers, digest_of, pack_members
 from rollout.core.segments import MemberList, Segment
 from rollout.core.shares import Share
 from rollout.service.follower import Follower
 from rollout.service.ports import Change, Stored
-from rollout.service.snapshot import SMALL, Snapshot, empty_snapshot, next_snapshot, take_snapshot
+from rollout.service.snapshot import Snapshot, empty_snapshot, next_snapshot, take_snapshot
 from tests.core.promises import promise
 from tests.core.strategies import seeds
 from tests.service.servicekit import FLAGS, PAYMENTS, SEGMENTS, Place, Wrapped, file_of, flag, request

@@ -56,7 +56,7 @@ def _all_errors(error: type[errors.RolloutError]) -> Iterator[type[errors.Rollou
         yield from _all_errors(narrower)
 
 
-BESIDE_THE_WEB = ("rollout.cli.", "rollout.bootstrap.", "rollout.core.outcome_times")
+BESIDE_THE_WEB = ("rollout.cli.", "rollout.client.", "rollout.bootstrap.", "rollout.core.outcome_times")
 """What only they raise is never the answer to a request: outcomes are refused one by one."""
 
 
