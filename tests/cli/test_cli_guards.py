@@ -144,7 +144,7 @@ def test_the_evidence_of_what_a_guard_did_is_in_the_audit(shop: Shop) -> None:
     for _ in range(3):
         shop.minute("SBI", 90, 10)
     entry = entries(shop.cli)[0]
-    assert (entry["action"], entry["actor"]) == ("exclude", {"id": "guard:upi-failures", "kind": "guard"})
+    assert (entry["action"], entry["actor"]["id"], entry["actor"]["kind"]) == ("exclude", "guard:upi-failures", "guard")
     assert entry["evidence"]["value"] == "SBI"
     assert entry["evidence"]["alpha"] == "1/200"
     assert sum(minute[2] for minute in entry["evidence"]["minutes"]) >= 100

@@ -66,7 +66,7 @@ def test_the_customers_of_the_failing_bank_lose_payments_and_nobody_else_until_a
     evidence, judgement = judged_again(entry["evidence"])
     assert evidence.document() == entry["evidence"]["after"]
     assert judgement.breached
-    assert entry["actor"] == {"id": "guard:upi-failures", "kind": "guard"}
+    assert (entry["actor"]["id"], entry["actor"]["kind"]) == ("guard:upi-failures", "guard")
 
     drilled = orjson.loads(drill.communicate(timeout=A_MINUTE_AND_MORE)[0])
     assert {guard["guard"] for guard in drilled["guards"]} == {"upi-failures", "upi-failures-overall"}

@@ -56,8 +56,15 @@ def _all_errors(error: type[errors.RolloutError]) -> Iterator[type[errors.Rollou
         yield from _all_errors(narrower)
 
 
-BESIDE_THE_WEB = ("rollout.cli.", "rollout.client.", "rollout.bootstrap.", "rollout.core.outcome_times")
-"""What only they raise is never the answer to a request: outcomes are refused one by one."""
+BESIDE_THE_WEB = (
+    "rollout.cli.",
+    "rollout.client.",
+    "rollout.bootstrap.",
+    "rollout.core.outcome_times",
+    "rollout.service.gathering",
+)
+"""What only they raise is never the answer to a request: outcomes are refused one by one, and readings are gathered
+beside all requests."""
 
 
 def test_every_error_that_the_product_knows_has_its_status() -> None:
