@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clientkit import NODE, SCRIPTS
+from sdkkit import NODE, SCRIPTS
 from servekit import Service
 
 from rollout.core.evaluation import Reason

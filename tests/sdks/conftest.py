@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from clientkit import FLAGS, JavaScriptClient, PythonClient, installed
+from sdkkit import FLAGS, JavaScriptClient, PythonClient, installed
 from servekit import Service
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from clientkit import AUTHORIZATION, JavaScriptClient, PythonClient
+from sdkkit import AUTHORIZATION, JavaScriptClient, PythonClient
 from servekit import Service, eventually
 
 Client = JavaScriptClient | PythonClient
