@@ -46,6 +46,9 @@ VERBS: dict[str, dict[str, str]] = {
         "schema": "Print the JSON Schema of flags files, for editors.",
         "guard": "Try a guard before it is trusted with a rollout.",
     },
+    "Keys": {
+        "keys": "Make, list, rotate and revoke callers' keys.",
+    },
     "Run": {
         "serve": "Run the service.",
         "version": "Print the version.",
@@ -103,7 +106,7 @@ class App(click.Group):
         if not args[0].startswith("-") and args[0] not in ALL_VERBS:
             raise InvalidInput(*_no_command(args[0]))
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command, [*_before_the_verb(ctx, command), *rest]
+        return name, command, _with_what_stood_before(ctx, command, rest)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, verbs in VERBS.items():
@@ -113,6 +116,14 @@ class App(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code.value), meaning) for code, meaning in MEANING.items()])
+
+
+def _with_what_stood_before(ctx: click.Context, command: click.Command | None, rest: list[str]) -> list[str]:
+    """The words behind the verb. Where those begin with a verb of its own, options belong behind that."""
+    inner = command.get_command(ctx, rest[0]) if isinstance(command, click.Group) and rest else None
+    if inner is None:
+        return [*_before_the_verb(ctx, command), *rest]
+    return [rest[0], *_before_the_verb(ctx, inner), *rest[1:]]
 
 
 def _before_the_verb(ctx: click.Context, command: click.Command | None) -> list[str]:

@@ -14,6 +14,7 @@ from rollout.core.errors import (
     RolloutError,
     StoreUnavailable,
     UnknownFlag,
+    UnknownKey,
 )
 
 
@@ -66,6 +67,12 @@ class CannotCome(RolloutError):
     code = "cannot_come"
 
 
+class SecretLost(RolloutError):
+    """A key was made, and nobody was told its secret."""
+
+    code = "secret_lost"
+
+
 class Declined(RolloutError):
     """Whoever was asked did not say yes."""
 
@@ -76,6 +83,7 @@ _EXIT_OF: dict[type[RolloutError], Exit] = {
     RolloutError: Exit.FAILED,
     InvalidInput: Exit.USAGE,
     UnknownFlag: Exit.USAGE,
+    UnknownKey: Exit.USAGE,
     NotAllowed: Exit.NOT_ALLOWED,
     RevisionConflict: Exit.CONFLICT,
     RefusedByRule: Exit.REFUSED,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from rollout.core.errors import InvalidInput, RolloutError, UnknownFlag
@@ -24,6 +24,7 @@ class Address:
     url: str
     namespace: str
     timeout: float  # seconds
+    key: str | None = field(default=None, repr=False)  # the caller's, over HTTP
 
 
 OpenDesk: TypeAlias = Callable[[Address], AbstractContextManager["Desk"]]
@@ -64,7 +65,7 @@ def _meant(desk: Desk, flag: str) -> str | None:
 def _over_http(address: Address) -> Iterator[Desk]:
     from rollout.cli.http_desk import HttpDesk  # noqa: PLC0415
 
-    yield HttpDesk(address.url, address.timeout)
+    yield HttpDesk(address.url, address.timeout, address.key)
 
 
 @contextmanager

@@ -21,12 +21,15 @@ from rollout.core.errors import (
     InvalidFile,
     InvalidInput,
     NotAllowed,
+    NotAuthenticated,
     Problem,
     RefusedByRule,
     RevisionConflict,
     RolloutError,
     StoreUnavailable,
+    TooManyRequests,
     UnknownFlag,
+    UnknownKey,
 )
 from rollout.service.answers import Answer
 from rollout.service.desk import Document
@@ -40,7 +43,10 @@ _WAYS_ROUND = "--timeout waits longer, --url redis://… goes straight to the st
 _CLASSES = (
     InvalidInput,
     UnknownFlag,
+    UnknownKey,
     NotAllowed,
+    NotAuthenticated,
+    TooManyRequests,
     RevisionConflict,
     RefusedByRule,
     StoreUnavailable,
@@ -48,10 +54,11 @@ _CLASSES = (
 _BY_CODE = {kind.code: kind for kind in _CLASSES}
 _BY_STATUS = {
     400: InvalidInput,
-    401: NotAllowed,
+    401: NotAuthenticated,
     403: NotAllowed,
     409: RevisionConflict,
     413: InvalidInput,
+    429: TooManyRequests,
     503: StoreUnavailable,
     504: TimedOut,
 }
@@ -70,11 +77,12 @@ class _Reply:
 
 class HttpDesk:
     """The desk of the service at `url` (http:// or https://, with or without a path before /v1). `timeout`: seconds for
-    one question, with all attempts."""
+    one question, with all attempts. `key`: the caller's, sent in a header."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, key: str | None = None) -> None:
         self._address = _address(url)
         self._timeout = timeout
+        self._authorisation = {"Authorization": f"Bearer {key}"} if key else {}
 
     def set(
         self, flag: str, share: str, request: Request, *, audience: str | None = None, beyond_plan: bool = False
@@ -143,6 +151,23 @@ class HttpDesk:
         reader: Actor | None = None,  # noqa: ARG002
     ) -> Document:
         return self._ask("GET", "/v1/audit/notes" + _query({"limit": limit, "before": before}))
+    def list_keys(self) -> Document:
+        return self._ask("GET", "/v1/keys")
+
+    def create_key(
+        self, role: str, name: str, request: Request, *, expires: str | None = None, rate: int | None = None
+    ) -> Answer:
+        particulars = {"role": role, "name": name, "expires": expires, "rate": rate}
+        return self._ask("POST", "/v1/keys", _circumstances(request) | particulars)
+
+    def rotate_key(
+        self, key: str, request: Request, *, overlap: str | None = None, expires: str | None = None
+    ) -> Answer:
+        body = _circumstances(request) | {"overlap": overlap, "expires": expires}
+        return self._ask("POST", f"/v1/keys/{quote(key, safe='')}/rotate", body)
+
+    def revoke_key(self, key: str, request: Request) -> Answer:
+        return self._ask("POST", f"/v1/keys/{quote(key, safe='')}/revoke", _circumstances(request))
 
     def _change(self, verb: str, flag: str, request: Request, **particulars: object) -> Answer:
         body = _circumstances(request) | {name: value for name, value in particulars.items() if value is not None}
@@ -174,7 +199,7 @@ class HttpDesk:
         )
 
     def _attempt(self, method: str, path: str, content: bytes | None, timeout: float) -> _Reply:
-        headers = {"Accept": "application/json", "User-Agent": TOOL}
+        headers = {"Accept": "application/json", "User-Agent": TOOL, **self._authorisation}
         if content is not None:
             headers["Content-Type"] = "application/json"
         with closing(self._address.connection(timeout)) as connection:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import click
 
+from rollout.cli.caller_key import read_key
 from rollout.cli.gateway import Address
 from rollout.core.durations import parse_duration
 from rollout.core.errors import InvalidInput
@@ -68,10 +69,17 @@ def reaching(command: Body) -> Body:
         show_default=True,
         help="How long to wait for an answer; also with a unit, as in 2m.",
     )
+    @click.option(
+        "--key-file",
+        envvar="ROLLOUT_KEY_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        help="The file with your key; or have the key itself in ROLLOUT_KEY. Never as an option: others could read it.",
+    )
     @as_json
     @wraps(command)
-    def with_address(*args: Any, url: str, namespace: str, timeout: float, **rest: Any) -> None:
-        command(*args, address=Address(url, namespace, min(timeout, LONGEST)), **rest)
+    def with_address(*args: Any, url: str, namespace: str, timeout: float, key_file: str | None, **rest: Any) -> None:
+        command(*args, address=Address(url, namespace, min(timeout, LONGEST), read_key(key_file)), **rest)
 
     return with_address
 

@@ -22,7 +22,8 @@ _OPENING = """\
 `rollout` reaches the service at `--url` or `ROLLOUT_URL`, by default `http://127.0.0.1:8080`. A `redis://`, `rediss://`
 or `unix://` URL goes straight to the store: the kill switch works when the web tier is what is broken. `--url`,
 `--namespace` and `--timeout` may also stand before the verb. `FILE` is `flags.yaml`, or what `ROLLOUT_FILE` says, where
-it is not given.
+it is not given. Where the service asks for keys, yours is in `ROLLOUT_KEY`, or in the file that `--key-file` or
+`ROLLOUT_KEY_FILE` names.
 
 A terminal gets aligned tables and colour (not with `NO_COLOR`, nor where `TERM` is `dumb`), a pipe tab-separated values
 with a header line, and `--json` one document with `"schema_version": 1`, to which fields are only ever added. Errors

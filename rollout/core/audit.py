@@ -16,8 +16,8 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, and from where. `kind` is human, controller, guard or file; `authenticated` says how we know,
-    and is empty where somebody just said so."""
+    """Who does something, and from where. `kind` is human, controller, guard or file; `authenticated` says by what that
+    is known ("key:k2j9x0a7b1cd") and is empty where somebody just said so, `claimed` who the caller says to be beside that."""
 
     id: str
     kind: str = "human"
@@ -25,6 +25,7 @@ class Actor:
     tool: str = ""
     address: str = ""  # on the network
     authenticated: str = ""
+    claimed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Entry:
             **({"note": self.note} if self.note else {}),
             "at": instant_text(self.at),
             "actor": {"id": self.actor.id, "kind": self.actor.kind, "authenticated": self.actor.authenticated},
-            "origin": {"host": self.actor.host, "address": self.actor.address, "tool": self.actor.tool},
+            "origin": {"host": self.actor.host, "address": self.actor.address, "tool": self.actor.tool}
+            | _known(claimed=self.actor.claimed),
             "action": self.action,
             "flag": self.flag or "",
             "before": self.before,
@@ -63,6 +65,10 @@ class Entry:
             "request_id": self.request_id,
             **({} if self.evidence is None else {"evidence": self.evidence}),
         }
+
+
+def _known(**words: str) -> Document:
+    return {name: word for name, word in words.items() if word}
 
 
 def canonical_line(document: Document) -> bytes:

@@ -14,6 +14,7 @@ from rollout.core.attributes import Attribute, AttributeType
 from rollout.core.definitions import Definitions
 from rollout.core.flags import BOOLEAN_VARIANTS, TARGETING_ATTRIBUTE, Flag, Rule, Serving, Split, ValueType
 from rollout.core.guards import CONFIDENT, Guard, GuardAction, Rate
+from rollout.core.keys import Key, Role
 from rollout.core.plans import Exposure, Rollout, Stage
 from rollout.core.progress import Exclusion, FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.segments import (
@@ -60,6 +61,7 @@ def read_record(document: Document) -> FlagRecord:
 def shared_document(state: State) -> Document:
     """What belongs to no single flag."""
     definitions = state.definitions
+    keys = {"keys": [key_document(key) for key in state.keys.values()]} if state.keys else {}
     return {
         "attributes": [attribute_document(attribute) for attribute in definitions.attributes.values()],
         "segments": [segment_document(segment) for segment in definitions.segments.values()],
@@ -68,6 +70,7 @@ def shared_document(state: State) -> Document:
         "archived": sorted(state.archived),
         "file": _file(state.file) if state.file else None,
         "earlier_files": list(state.earlier_files),
+        **keys,
     }
 
 
@@ -76,6 +79,7 @@ def read_shared(document: Document, revision: int, records: Mapping[str, FlagRec
     segments = [read_segment(one) for one in document["segments"]]
     guards = [read_guard(one) for one in document["guards"]]
     windows = [_read_window(one) for one in document.get("windows", ())]
+    keys = [read_key(one) for one in document.get("keys", ())]
     return State(
         revision=revision,
         definitions=Definitions(
@@ -88,6 +92,37 @@ def read_shared(document: Document, revision: int, records: Mapping[str, FlagRec
         archived=frozenset(document["archived"]),
         file=_read_file(document["file"]) if document["file"] else None,
         earlier_files=tuple(document["earlier_files"]),
+        keys={key.id: key for key in keys},
+    )
+
+
+def key_document(key: Key) -> Document:
+    return _slim(
+        id=key.id,
+        role=key.role.value,
+        name=key.name,
+        digest=key.digest,
+        created_at=instant_text(key.created_at),
+        created_by=key.created_by,
+        expires_at=instant_text(key.expires_at) if key.expires_at else None,
+        revoked=_stop(key.revoked) if key.revoked else None,
+        rate=key.rate,
+        replaced_by=key.replaced_by,
+    )
+
+
+def read_key(document: Document) -> Key:
+    return Key(
+        id=document["id"],
+        role=Role(document["role"]),
+        name=document["name"],
+        digest=document["digest"],
+        created_at=read_instant(document["created_at"]),
+        created_by=document.get("created_by", ""),
+        expires_at=read_instant(document["expires_at"]) if "expires_at" in document else None,
+        revoked=_read_stop(document["revoked"]) if "revoked" in document else None,
+        rate=document.get("rate"),
+        replaced_by=document.get("replaced_by", ""),
     )
 
 

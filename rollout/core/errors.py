@@ -5,7 +5,10 @@ status in one table and the command line maps them to exit codes in another.
     ├── InvalidInput            what was given cannot be: says what would be right
     │   └── InvalidFile         flags.yaml has problems, all of them at once
     ├── UnknownFlag             no flag has this key
+    ├── UnknownKey              no caller's key has this id
     ├── NotAllowed              this caller may not do this
+    │   └── NotAuthenticated    nobody knows who this caller is
+    ├── TooManyRequests         this caller asks more often than was agreed
     ├── RevisionConflict        the state moved while it was being changed
     │   └── OutdatedView        what the caller had seen is no longer so
     ├── RefusedByRule           locked, beyond the plan, dropping half of the flags ...
@@ -62,8 +65,26 @@ class UnknownFlag(RolloutError):
     code = "unknown_flag"
 
 
+class UnknownKey(RolloutError):
+    code = "unknown_key"
+
+
 class NotAllowed(RolloutError):
     code = "not_allowed"
+
+
+class NotAuthenticated(NotAllowed):
+    code = "not_authenticated"
+
+
+class TooManyRequests(RolloutError):
+    """`retry_after`: seconds until asking again has a chance."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, hint: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
 
 
 class RevisionConflict(RolloutError):

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rollout.core.definitions import Definitions
 from rollout.core.flags import Flag
 from rollout.core.plans import Exposure
+
+if TYPE_CHECKING:
+    from rollout.core.keys import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +76,4 @@ class State:
     archived: frozenset[str] = frozenset()  # keys that can never be used again
     file: FileInForce | None = None
     earlier_files: tuple[str, ...] = ()  # digests that were in force before, oldest first
+    keys: Mapping[str, Key] = field(default_factory=dict)  # by id; those that no longer work included

@@ -4,11 +4,14 @@ added.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rollout.core.changes import Move, moves, served
-from rollout.core.documents import instant_text, progress_document
+from rollout.core.documents import instant_text, key_document, progress_document
+from rollout.core.keys import Key, condition
 from rollout.core.loading import Load
 from rollout.core.plans import Exposure, ceiling, no_more_than, stages_done
 from rollout.core.progress import FlagRecord, State
@@ -136,3 +139,21 @@ def held_back(record: FlagRecord) -> list[str]:
     if flag.rollout is None:
         return [f"no rollout raises it step by step; `rollout set {flag.key} 100%` lets everyone have it"]
     return ["locked in the file"] if flag.locked else []
+
+
+def key_line(key: Key, now: datetime) -> Answer:
+    """A key as people see it, without its digest."""
+    document = {"expires_at": None, "revoked": None, "rate": None, **key_document(key)}
+    del document["digest"]
+    return document | {"state": condition(key, now)}
+
+
+def keys_answer(action: str, keys: Iterable[Key], now: datetime, request: Request) -> Answer:
+    """What an operation on keys did: each key that differs, as it is now. Never what a caller sends: this answer is
+    kept, for whoever repeats the request."""
+    return {
+        "action": action,
+        "dry_run": request.dry_run,
+        "request_id": request.request_id,
+        "keys": [key_line(key, now) for key in keys],
+    }

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 from rollout.core.audit import Actor
 from rollout.core.definitions import FlagFile
+from rollout.core.durations import parse_duration
 from rollout.core.errors import InvalidFile, InvalidInput
 from rollout.core.members import member_lines
 from rollout.core.outcome_reading import OutcomeReader
@@ -19,6 +20,7 @@ from rollout.service import reports
 from rollout.service.answers import Answer
 from rollout.service.follower import Follower
 from rollout.service.guarding import Watches
+from rollout.service.keys import OVERLAP, KeyDesk
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations, Request, moment_of
 from rollout.service.outcomes import read_outcomes, taken_document
@@ -78,6 +80,20 @@ class Desk(Protocol):
     def notes(self, *, limit: int = 100, before: str | None = None, reader: Actor | None = None) -> Document:
         """What was noted although it changed nothing: refusals, failed loads, who read the audit."""
 
+    def list_keys(self) -> Document: ...
+
+    def create_key(
+        self, role: str, name: str, request: Request, *, expires: str | None = None, rate: int | None = None
+    ) -> Answer:
+        """`expires`: how long it works, such as 90d; None for ever. The answer's `secret` is shown this once."""
+
+    def rotate_key(
+        self, key: str, request: Request, *, overlap: str | None = None, expires: str | None = None
+    ) -> Answer:
+        """`overlap`: how long the old one works on; None for what is usual."""
+
+    def revoke_key(self, key: str, request: Request) -> Answer: ...
+
 
 class StoreDesk:
     """The desk on a store. `snapshot` says what is in force; in a worker that is what it serves from."""
@@ -95,6 +111,7 @@ class StoreDesk:
         self._watches = Watches(store)
         self._notices = notices or Notices(Operations(store))
         self._operations = Operations(store, self._notices.refused)
+        self._keys = KeyDesk(store, self._operations)
 
     @classmethod
     def straight(cls, store: FlagStore, read_text: ReadText) -> StoreDesk:
@@ -177,6 +194,24 @@ class StoreDesk:
         if reader:
             self._notices.read(reader, {"what": "notes"})
         return reports.notes_report(self._store, limit=limit, before=before)
+    def list_keys(self) -> Document:
+        return self._keys.list()
+
+    def create_key(
+        self, role: str, name: str, request: Request, *, expires: str | None = None, rate: int | None = None
+    ) -> Answer:
+        lasts = parse_duration(expires) if expires is not None else None
+        return self._keys.create(role, name, request, expires=lasts, rate=rate)
+
+    def rotate_key(
+        self, key: str, request: Request, *, overlap: str | None = None, expires: str | None = None
+    ) -> Answer:
+        both = parse_duration(overlap) if overlap is not None else OVERLAP
+        lasts = parse_duration(expires) if expires is not None else None
+        return self._keys.rotate(key, request, overlap=both, expires=lasts)
+
+    def revoke_key(self, key: str, request: Request) -> Answer:
+        return self._keys.revoke(key, request)
 
     def _moment(self) -> Moment:
         return moment_of(self._store.read([]))

@@ -20,9 +20,10 @@ from typing import TypeAlias
 from rollout.core import changes
 from rollout.core.audit import Actor, Entry, canonical_line, read_line
 from rollout.core.definitions import FlagFile
-from rollout.core.documents import Document, progress_document
+from rollout.core.documents import Document, key_document, progress_document
 from rollout.core.errors import InvalidInput, OutdatedView, RefusedByRule, RevisionConflict, RolloutError, UnknownFlag
 from rollout.core.flags import FLAG_KEY
+from rollout.core.keys import Key, Keys
 from rollout.core.loading import load_file
 from rollout.core.merkle import EMPTY, leaf_hash
 from rollout.core.progress import FileInForce, FlagRecord, Progress, State, Stop
@@ -31,7 +32,7 @@ from rollout.core.segments import EVERYONE
 from rollout.core.shares import Share
 from rollout.core.watch_documents import finding_document
 from rollout.core.watching import Finding, begun_anew, failing, tripped
-from rollout.service.answers import Answer, change_answer, load_answer
+from rollout.service.answers import Answer, change_answer, keys_answer, load_answer
 from rollout.service.encoding import (
     decode_answer,
     decode_record,
@@ -47,6 +48,9 @@ from rollout.service.ports import Commit, FlagStore, Judged, Note, Stored
 
 Transition: TypeAlias = Callable[[FlagRecord, Stop], Progress]
 """What becomes of a flag; the stop says who, when and why, for those transitions that stop something."""
+
+KeysTransition: TypeAlias = Callable[[Keys, Stop], Keys]
+"""What becomes of the keys; the stop says who, when and why."""
 
 ATTEMPTS = 100
 """How often a change is tried anew when others write at the same time. Forty writers need about as many."""
@@ -206,6 +210,29 @@ class Operations:
             return {}
 
         _until_no_conflict(attempt)
+    def change_keys(self, action: str, transition: KeysTransition, request: Request) -> Answer:
+        """Makes, rotates or revokes callers' keys. They are in the shared document, so every server reads all anew.
+        Raises what `transition` raises, RevisionConflict, StoreUnavailable."""
+
+        def attempt() -> Answer:
+            stored = self._store.read([])
+            state, moment = decode_state(stored), moment_of(stored)
+            keys = transition(state.keys, Stop(request.actor.id, moment.at, request.reason))
+            before, after = _differing(state.keys, keys), _differing(keys, state.keys)
+            answer = keys_answer(action, after, moment.at, request)
+            if request.dry_run or not (before or after):
+                return answer | {"changed": False, "revision": stored.revision}
+            draft = _Draft(
+                action=action,
+                before={"keys": [key_document(key) for key in before]},
+                after={"keys": [key_document(key) for key in after]},
+                answer=answer,
+                flags={},
+                shared=encode_shared(replace(state, keys=keys)),
+            )
+            return self._commit(stored, moment.at, request, draft)
+
+        return self._answered_once(request, attempt)
 
     def _change(self, action: str, key: str, transition: Transition, request: Request) -> Answer:
         def attempt() -> Answer:
@@ -415,6 +442,10 @@ def _record(stored: Stored, key: str) -> FlagRecord:
     if document is None:
         raise UnknownFlag(f"no flag called {key!r}")
     return decode_record(document)
+
+
+def _differing(keys: Keys, others: Keys) -> list[Key]:
+    return [key for key in keys.values() if others.get(key.id) != key]
 
 
 def _audience(record: FlagRecord) -> str:

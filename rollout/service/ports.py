@@ -4,7 +4,7 @@ them, and so never rounds, reorders or re-types what it keeps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 from rollout.core.chain import Place
 
 MAX_TICK_GAP = timedelta(seconds=60)
+HOUR_MS = 3_600_000
 
 INTENTS_KEPT = timedelta(hours=1)  # at the least; half an hour longer at the most
 COUNTS_KEPT = timedelta(hours=3)
@@ -212,6 +213,12 @@ class FlagStore(Protocol):
     def judge(self, flag: str, expected: bytes | None, document: bytes | None) -> bool:
         """Puts `document` in the place of `expected`, of one flag's evidence; None: none at all. False, and nothing is
         written, where something else than `expected` is there."""
+
+    def use_keys(self, ids: Collection[str]) -> None:
+        """Says that these callers' keys were used in the hour that it is by the store's clock."""
+
+    def key_uses(self) -> Mapping[str, int]:
+        """In which hour, counted since 1970, each key was used last; those never used are not in it."""
 
     def close(self) -> None:
         """Gives connections back. Closing twice is fine."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rollout.core.audit import read_line
 from rollout.core.definitions import FlagFile
-from rollout.core.documents import Document, read_instant, read_progress
+from rollout.core.documents import Document, read_instant, read_key, read_progress
 from rollout.core.errors import StoreUnavailable
 from rollout.core.loading import load_file
 from rollout.core.progress import FileInForce, State
@@ -26,8 +26,22 @@ def replay(lines: Iterable[bytes], blob: FetchBlob, state: State | None = None) 
             continue
         if entry["revision"] != state.revision + 1:
             raise StoreUnavailable(f"the audit goes from revision {state.revision} to {entry['revision']}")
-        state = _file_came(state, entry, blob) if "definitions" in entry["after"] else _flag_changed(state, entry)
+        state = _after(state, entry, blob)
     return state
+
+
+def _after(state: State, entry: Document, blob: FetchBlob) -> State:
+    if "definitions" in entry["after"]:
+        return _file_came(state, entry, blob)
+    return _keys_changed(state, entry) if "keys" in entry["after"] else _flag_changed(state, entry)
+
+
+def _keys_changed(state: State, entry: Document) -> State:
+    """Those that differ are in both documents; whoever is only in the one before was forgotten."""
+    after = {document["id"]: read_key(document) for document in entry["after"]["keys"]}
+    forgotten = {document["id"] for document in entry["before"]["keys"]} - after.keys()
+    keys = {key_id: key for key_id, key in state.keys.items() if key_id not in forgotten}
+    return replace(state, revision=entry["revision"], keys={**keys, **after})
 
 
 def _flag_changed(state: State, entry: Document) -> State:

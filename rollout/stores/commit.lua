@@ -16,10 +16,11 @@
 --   {ns}:evidence       hash    flag key -> what the guards' judgement of it rests on; between commits by judge.lua
 --   {ns}:request:<id>   string  "<revision>\n<answer>", for 24 hours: told again to whoever repeats the request
 --
--- Written elsewhere, because no revision counts them: {ns}:ticks by tick.lua, and heartbeats by redis.py:
+-- Written elsewhere, because no revision counts them: {ns}:ticks by tick.lua, and by redis.py heartbeats and uses:
 --   {ns}:lost           string  what a server still has of the record that was lost here; raises are refused meanwhile
 --   {ns}:server:<id>    string  the server's last report, expires when its lifetime is over
 --   {ns}:servers        zset    server id -> when it was heard last (ms): which of the above to look for
+--   {ns}:key-uses       hash    id of a caller's key -> the hour (since 1970) in which it was used last
 -- and outcomes by count.lua.
 --
 -- KEYS  head, shared, flags, audit, changes, request, evidence, blob...

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Condition
@@ -14,6 +14,7 @@ from threading import Condition
 from rollout.core.chain import Place, entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
 from rollout.service.ports import (
+    HOUR_MS,
     MAX_TICK_GAP,
     Change,
     Commit,
@@ -73,6 +74,7 @@ class MemoryFlagStore:
         self._heartbeats: dict[str, _Heartbeat] = {}
         self._evidence: dict[str, bytes] = {}
         self._counts = MemoryCounts()
+        self._key_uses: dict[str, int] = {}
 
     def read(self, keys: Sequence[str] | None = None) -> Stored:
         with self._changed:
@@ -217,6 +219,14 @@ class MemoryFlagStore:
                 return False
             self._keep_evidence(flag, document)
             return True
+
+    def use_keys(self, ids: Collection[str]) -> None:
+        with self._changed:
+            self._key_uses |= dict.fromkeys(ids, self._clock() // HOUR_MS)
+
+    def key_uses(self) -> Mapping[str, int]:
+        with self._changed:
+            return dict(self._key_uses)
 
     def close(self) -> None:
         """There is nothing to give back."""

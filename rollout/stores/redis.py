@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +26,7 @@ from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
 from rollout.service.ports import (
     COUNTS_KEPT,
     GROUPS_UNTIL,
+    HOUR_MS,
     MAX_TICK_GAP,
     MOST_FIELDS,
     Change,
@@ -318,6 +319,16 @@ class RedisFlagStore:
             arguments = [flag.encode(), *_optional(expected), *_optional(document)]
             return bool(_run(self._client, JUDGE, [self._keys.evidence], arguments))
 
+    def use_keys(self, ids: Collection[str]) -> None:
+        with self._plainly():
+            if ids:
+                hour = _ms(self._client.time()) // HOUR_MS
+                self._client.hset(self._keys.key_uses, mapping=dict.fromkeys(ids, hour))
+
+    def key_uses(self) -> Mapping[str, int]:
+        with self._plainly():
+            return {id_.decode(): int(hour) for id_, hour in self._client.hgetall(self._keys.key_uses).items()}
+
     def close(self) -> None:
         self._closed = True
         for client in (self._client, self._follower, self._patient):
@@ -416,6 +427,7 @@ class _Keys:
         self.evidence = self._prefix + "evidence"
         self.outcomes = self._prefix + "outcomes"
         self.intents = self._prefix + "intents"
+        self.key_uses = self._prefix + "key-uses"
 
     def blob(self, digest: str) -> str:
         return f"{self._prefix}blob:{digest}"

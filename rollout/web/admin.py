@@ -21,11 +21,13 @@ from rollout.web.bodies import (
     AuditQuery,
     ChangeBody,
     ExportBody,
+    CreateKeyBody,
     FilesBody,
     FilesOptions,
     MoveBody,
     NotesQuery,
     ResumeBody,
+    RotateKeyBody,
     SetBody,
     read_model,
     read_options,
@@ -60,6 +62,7 @@ def admin(parts: Parts) -> Blueprint:
     _add_questions(blueprint, parts)
     _add_changes(blueprint, parts)
     _add_files(blueprint, parts)
+    _add_keys(blueprint, parts)
     return blueprint
 
 
@@ -177,6 +180,38 @@ def _add_files(blueprint: Blueprint, parts: Parts) -> None:
     def apply() -> Response:
         body = _read_files()
         return _change(parts, "apply", body, lambda change: desk.apply(body.files, change, prune=body.prune))
+
+
+def _add_keys(blueprint: Blueprint, parts: Parts) -> None:
+    desk = parts.desk
+
+    @blueprint.get("/keys")
+    def list_keys() -> Response:
+        _check_store(parts.follower)
+        return json_response(desk.list_keys())
+
+    @blueprint.post("/keys")
+    def create_key() -> Response:
+        body = read_model(CreateKeyBody, read_json_object(request))
+
+        def call(change: Request) -> Document:
+            return desk.create_key(body.role, body.name, change, expires=body.expires, rate=body.rate)
+
+        return _change(parts, "create_key", body, call)
+
+    @blueprint.post("/keys/<key>/rotate")
+    def rotate_key(key: str) -> Response:
+        body = read_model(RotateKeyBody, read_json_object(request, empty={}))
+
+        def call(change: Request) -> Document:
+            return desk.rotate_key(key, change, overlap=body.overlap, expires=body.expires)
+
+        return _change(parts, "rotate_key", body, call)
+
+    @blueprint.post("/keys/<key>/revoke")
+    def revoke_key(key: str) -> Response:
+        body = read_model(ChangeBody, read_json_object(request, empty={}))
+        return _change(parts, "revoke_key", body, lambda change: desk.revoke_key(key, change))
 
 
 def _read_files() -> FilesBody:

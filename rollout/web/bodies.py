@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from rollout.core.errors import InvalidInput
+from rollout.core.keys import HIGHEST_RATE
 from rollout.web.evaluate import read_pairs, read_query
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -81,6 +82,20 @@ class FilesOptions(ChangeBody):
 
 class FilesBody(FilesOptions):
     files: Annotated[dict[Line, str], Field(min_length=1, max_length=100)]
+
+
+class CreateKeyBody(ChangeBody):
+    """`expires`: a length of time; `rate`: requests a second that each worker answers."""
+
+    role: Line
+    name: Line
+    expires: Line | None = None
+    rate: Annotated[int, Field(ge=1, le=HIGHEST_RATE)] | None = None
+
+
+class RotateKeyBody(ChangeBody):
+    overlap: Line | None = None
+    expires: Line | None = None
 
 
 class AuditQuery(_Model):

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from rollout.core.errors import InvalidFile, InvalidInput, NotAllowed, RolloutError
+from rollout.core.errors import InvalidFile, InvalidInput, NotAllowed, NotAuthenticated, RolloutError, TooManyRequests
 from rollout.service.measures import Counters
 from rollout.web.responses import json_response
 
@@ -18,9 +18,10 @@ STATUS = {
     "invalid": 400,
     "invalid_file": 400,
     "invalid_json": 400,
-    "unauthorized": 401,
+    "not_authenticated": 401,
     "not_allowed": 403,
     "unknown_flag": 404,
+    "unknown_key": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "conflict": 409,
@@ -39,6 +40,8 @@ tries again that often."""
 
 ASK_LATER = frozenset({429, 503})
 
+CHALLENGE = 'Bearer realm="rollout"'
+
 NOT_UNDERSTOOD = frozenset({400, 405, 413, 415})
 
 OFREP_PATHS = "/ofrep/"
@@ -56,10 +59,6 @@ class InvalidJson(InvalidInput):
     code = "invalid_json"
 
 
-class Unauthorized(RolloutError):
-    code = "unauthorized"
-
-
 class NotFound(RolloutError):
     code = "not_found"
 
@@ -74,10 +73,6 @@ class TooLarge(RolloutError):
 
 class UnsupportedMediaType(RolloutError):
     code = "unsupported_media_type"
-
-
-class TooManyRequests(RolloutError):
-    code = "too_many_requests"
 
 
 def error_document(error: RolloutError) -> dict[str, Any]:
@@ -114,8 +109,10 @@ def error_response(error: RolloutError) -> Response:
     else:
         document = error_document(error)
     response = json_response(document, status)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = CHALLENGE
     if status in ASK_LATER:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+        response.headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
     return response
 
 
@@ -145,7 +142,7 @@ def answer_errors(app: Flask, counters: Counters) -> None:
 
 def _as_ours(error: HTTPException) -> RolloutError:
     if error.code == 401:
-        return Unauthorized("this call needs a key that is known here", "send Authorization: Bearer ...")
+        return NotAuthenticated("this call needs a key that is known here", "send Authorization: Bearer ...")
     if error.code == 403:
         return NotAllowed("this may not be called by whoever asks")
     if error.code == 404:

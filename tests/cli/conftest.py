@@ -14,7 +14,15 @@ from rollout.stores.embedded import EmbeddedStore
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of whoever runs the tests does not steer them."""
-    for name in ("ROLLOUT_URL", "ROLLOUT_NAMESPACE", "ROLLOUT_FILE", "NO_COLOR", "ROLLOUT_TRACEBACK"):
+    for name in (
+        "ROLLOUT_URL",
+        "ROLLOUT_NAMESPACE",
+        "ROLLOUT_FILE",
+        "ROLLOUT_KEY",
+        "ROLLOUT_KEY_FILE",
+        "NO_COLOR",
+        "ROLLOUT_TRACEBACK",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

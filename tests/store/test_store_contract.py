@@ -401,3 +401,13 @@ def test_a_store_that_moved_meanwhile_is_not_given_back_anything(store):
     with pytest.raises(RevisionConflict):
         store.restore(LOST)
     assert (store.audit(), store.read().revision) == ([b"entry 1"], 1)
+def test_a_keys_last_use_is_remembered_to_the_hour(store):
+    assert store.key_uses() == {}
+    store.use_keys([])
+    store.use_keys({"k-one", "k-two"})
+    hour = store.read().now_ms // 3_600_000
+    store.use_keys(["k-two"])
+    uses = store.key_uses()
+    assert set(uses) == {"k-one", "k-two"}
+    assert all(hour - 1 <= use <= hour + 1 for use in uses.values())
+    assert store.revision() == 0

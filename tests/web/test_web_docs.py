@@ -78,6 +78,7 @@ def test_the_page_shows_every_kind_of_call() -> None:
         "/ofrep/",
         "/v1/audit",
         "/readyz",
+        "/v1/keys",
     ):
         assert address in shown
 

@@ -249,7 +249,7 @@ def _row(entry: Document, flag: str | None) -> list[str]:
 
 def _tell_entry(terminal: Terminal, entry: Document, flag: str | None) -> None:
     before, after = _before_and_after(entry, flag)
-    what = f"{entry['action']} {entry['flag'] or entry['after'].get('name', '')}"
+    what = f"{entry['action']} {entry['flag'] or entry['after'].get('name', '')}".rstrip()
     host = entry["origin"]["host"]
     who = f"by {entry['actor']['id']}" + (f" on {host}" if host else "")
     revision = Styled(f"{entry['revision']:>5}", "dim")
@@ -263,11 +263,22 @@ def _before_and_after(entry: Document, flag: str | None) -> tuple[str, str]:
     if entry["flag"]:
         return progress_words(entry["before"]), progress_words(entry["after"])
     before, after = entry["before"], entry["after"]
+    if "keys" in after:
+        return _keys_words(before["keys"]), _keys_words(after["keys"])
     return _file_words(before.get("file", "")), f"{_file_words(after.get('file', ''))}{_touched(after, flag)}"
 
 
 def _file_words(digest: str) -> str:
     return f"file {digest[:12]}" if digest else "no file"
+
+
+def _keys_words(keys: list[Document]) -> str:
+    """ "client key k2j9x0a7b1cd for android-app"; "no key"."""
+    return ", ".join(f"{_key_state(key)}{key['role']} key {key['id']} for {key['name']}" for key in keys) or "no key"
+
+
+def _key_state(key: Document) -> str:
+    return "revoked " if "revoked" in key else ""
 
 
 def _touched(after: Document, flag: str | None) -> str:
