@@ -6,6 +6,7 @@ answer; and the stream process, which clients stay connected to.
     serving       serve                   the server process, from start to stop
     signals       Signals                 Ctrl-C and its like, as something to wait for
     port          free_port               whether somebody else listens there
+    reach         check_reach             nobody else reaches a service without keys
     ready         announce_once           the one line that says so
     supervised    Supervised              in the server process: starts another process, and again when it ends
     web_process   python -m ...           granian, which replaces workers that die

@@ -23,6 +23,7 @@ from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import collect_seldom
 from rollout.bootstrap.port import PortTaken, free_port
+from rollout.bootstrap.reach import check_reach
 from rollout.bootstrap.ready import all_workers_have, announce_once, answers
 from rollout.bootstrap.settings import Address, Settings, WebSettings
 from rollout.bootstrap.signals import Interrupted, Signals
@@ -90,6 +91,7 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
         workers=settings.workers,
         stream=stream,
     )
+    check_reach(web_settings)
     server = Server(web_settings, settings.file)
     server.start(running)
     environment = web_settings.to_environment() | _metrics_folder(folder)

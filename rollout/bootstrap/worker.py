@@ -29,6 +29,8 @@ from rollout.bootstrap.threads import Repeated
 from rollout.core.definitions import FlagFile
 from rollout.service.desk import StoreDesk
 from rollout.service.follower import Follower
+from rollout.service.gate import Gate
+from rollout.service.key_chores import KeyChores
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations
 from rollout.service.outcomes import Intake
@@ -79,9 +81,13 @@ def _app(settings: WebSettings) -> Flask:
     roll = RollCall(store)
     notices = Notices(Operations(store))
 
+    gate = Gate(lambda: follower.current.state.keys, open_without_keys=settings.bind.is_loopback)
+    chores = KeyChores(store, gate, settings.server_id, time.time)
+
     def report() -> None:
         roll.call()
         notices.flush()
+        chores.do()
         counters.flush()
         heartbeat.beat()
 
@@ -104,6 +110,7 @@ def _app(settings: WebSettings) -> Flask:
         unconfirmed=lambda: roll.unconfirmed,
         publisher=publisher,
         stream=_where_streams_are(folder),
+        gate=gate,
     )
     flask = create_app(parts)
     bodies = BodyWatch(flask.wsgi_app, partial(_replace, intake))

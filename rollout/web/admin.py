@@ -14,9 +14,11 @@ from flask import Blueprint, Response, request
 
 from rollout.core.audit import Actor
 from rollout.core.errors import RolloutError, StoreUnavailable
+from rollout.core.keys import Permission
 from rollout.service import reports
 from rollout.service.follower import Follower
 from rollout.service.operations import Request
+from rollout.web.authorisation import caller, needs
 from rollout.web.bodies import (
     AuditQuery,
     ChangeBody,
@@ -51,6 +53,9 @@ Document: TypeAlias = dict[str, Any]
 FLAGS_FILE = "flags.yaml"
 """What a body of bare YAML is called in problems and in the audit."""
 
+UNKNOWN = "unknown"
+"""Who somebody is that does not say it."""
+
 MAX_TOOL = 100  # characters of a User-Agent that go into the audit
 
 log = structlog.get_logger("rollout.web")
@@ -58,7 +63,7 @@ log = structlog.get_logger("rollout.web")
 
 def admin(parts: Parts) -> Blueprint:
     blueprint = Blueprint("admin", __name__, url_prefix="/v1")
-    blueprint.before_request(lambda: check_host(request, parts.hosts))
+    blueprint.before_request(lambda: _check_host(parts))
     _add_questions(blueprint, parts)
     _add_changes(blueprint, parts)
     _add_files(blueprint, parts)
@@ -66,15 +71,23 @@ def admin(parts: Parts) -> Blueprint:
     return blueprint
 
 
+def _check_host(parts: Parts) -> None:
+    """A key cannot be borrowed by somebody else's page, so where one was shown the name does not matter."""
+    if request.method != "OPTIONS" and caller().key is None:
+        check_host(request, parts.hosts)
+
+
 def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
     desk, follower = parts.desk, parts.follower
 
     @blueprint.get("/status")
+    @needs(Permission.STATUS)
     def status() -> Response:
         document = _from_store_or_snapshot(follower, desk.status, lambda: reports.status_report(follower.current, {}))
         return json_response(document | {"this_server": this_server(parts)})
 
     @blueprint.get("/status/<key>")
+    @needs(Permission.STATUS)
     def flag_status(key: str) -> Response:
         document = _from_store_or_snapshot(
             follower, lambda: desk.flag_status(key), lambda: reports.flag_status_report(follower.current, key)
@@ -82,6 +95,7 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         return json_response(document)
 
     @blueprint.get("/explain/<key>")
+    @needs(Permission.EXPLAIN)
     def explain(key: str) -> Response:
         given = read_query(request.query_string)
         document = _from_store_or_snapshot(
@@ -92,25 +106,29 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         return json_response(document)
 
     @blueprint.get("/simulate/<key>")
+    @needs(Permission.STATUS)
     def simulate(key: str) -> Response:
         verdicts = read_verdicts(request.query_string)
         _check_store(follower)
         return json_response(desk.simulate(key, verdicts))
 
     @blueprint.get("/audit")
+    @needs(Permission.AUDIT)
     def audit() -> Response:
         query = read_options(AuditQuery, request.query_string)
         _check_store(follower)
-        reader = _actor("unknown")
+        reader = _actor(None)
         return json_response(desk.audit(flag=query.flag, limit=query.limit, before=query.before, reader=reader))
 
     @blueprint.get("/audit/notes")
+    @needs(Permission.AUDIT)
     def notes() -> Response:
         query = read_options(NotesQuery, request.query_string)
         _check_store(follower)
-        return json_response(desk.notes(limit=query.limit, before=query.before, reader=_actor("unknown")))
+        return json_response(desk.notes(limit=query.limit, before=query.before, reader=_actor(None)))
 
     @blueprint.post("/audit/exports")
+    @needs(Permission.EXPORT)
     def exports() -> Response:
         body = read_model(ExportBody, read_json_object(request))
         _check_store(follower)
@@ -123,6 +141,7 @@ def _add_changes(blueprint: Blueprint, parts: Parts) -> None:
     desk = parts.desk
 
     @blueprint.post("/flags/<key>/set")
+    @needs(Permission.CHANGE)
     def set_share(key: str) -> Response:
         body = read_model(SetBody, read_json_object(request))
 
@@ -132,6 +151,7 @@ def _add_changes(blueprint: Blueprint, parts: Parts) -> None:
         return _change(parts, "set", body, call)
 
     @blueprint.post("/flags/<key>/resume")
+    @needs(Permission.CHANGE)
     def resume(key: str) -> Response:
         body = read_model(ResumeBody, read_json_object(request, empty={}))
         return _change(parts, "resume", body, lambda change: desk.resume(key, change, value=body.value))
@@ -146,6 +166,7 @@ def _add_changes(blueprint: Blueprint, parts: Parts) -> None:
 def _plain_change(parts: Parts, verb: str, do: Callable[[str, Request], Document]) -> Callable[[str], Response]:
     """A change that needs nothing but its circumstances."""
 
+    @needs(Permission.CHANGE)
     def answer(key: str) -> Response:
         body = read_model(ChangeBody, read_json_object(request, empty={}))
         return _change(parts, verb, body, lambda change: do(key, change))
@@ -160,6 +181,7 @@ class _Moves(Protocol):
 def _move(parts: Parts, verb: str, do: _Moves) -> Callable[[str], Response]:
     """A change that may go to a stage of one's choice."""
 
+    @needs(Permission.CHANGE)
     def answer(key: str) -> Response:
         body = read_model(MoveBody, read_json_object(request, empty={}))
         return _change(parts, verb, body, lambda change: do(key, change, to=body.to))
@@ -171,12 +193,14 @@ def _add_files(blueprint: Blueprint, parts: Parts) -> None:
     desk = parts.desk
 
     @blueprint.post("/plan")
+    @needs(Permission.CHANGE)
     def plan() -> Response:
         body = _read_files()
         _check_store(parts.follower)
         return json_response(desk.plan(body.files, prune=body.prune))
 
     @blueprint.post("/apply")
+    @needs(Permission.APPLY)
     def apply() -> Response:
         body = _read_files()
         return _change(parts, "apply", body, lambda change: desk.apply(body.files, change, prune=body.prune))
@@ -186,11 +210,13 @@ def _add_keys(blueprint: Blueprint, parts: Parts) -> None:
     desk = parts.desk
 
     @blueprint.get("/keys")
+    @needs(Permission.KEYS)
     def list_keys() -> Response:
         _check_store(parts.follower)
         return json_response(desk.list_keys())
 
     @blueprint.post("/keys")
+    @needs(Permission.KEYS)
     def create_key() -> Response:
         body = read_model(CreateKeyBody, read_json_object(request))
 
@@ -200,6 +226,7 @@ def _add_keys(blueprint: Blueprint, parts: Parts) -> None:
         return _change(parts, "create_key", body, call)
 
     @blueprint.post("/keys/<key>/rotate")
+    @needs(Permission.KEYS)
     def rotate_key(key: str) -> Response:
         body = read_model(RotateKeyBody, read_json_object(request, empty={}))
 
@@ -209,6 +236,7 @@ def _add_keys(blueprint: Blueprint, parts: Parts) -> None:
         return _change(parts, "rotate_key", body, call)
 
     @blueprint.post("/keys/<key>/revoke")
+    @needs(Permission.KEYS)
     def revoke_key(key: str) -> Response:
         body = read_model(ChangeBody, read_json_object(request, empty={}))
         return _change(parts, "revoke_key", body, lambda change: desk.revoke_key(key, change))
@@ -261,11 +289,13 @@ def _request(body: ChangeBody) -> Request:
     return circumstances if body.request_id is None else replace(circumstances, request_id=body.request_id)
 
 
-def _actor(name: str) -> Actor:
-    """Who says that they are asking, and where from. There are no keys yet to prove it by."""
-    tool = "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))
-    address = request.remote_addr or ""
-    return Actor(name, host=address, address=address, tool=tool[:MAX_TOOL])
+def _actor(name: str | None) -> Actor:
+    """Who is asking, and where from: by the key that was shown, whatever the body says; without keys, as it says."""
+    tool = "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))[:MAX_TOOL]
+    address, key = request.remote_addr or "", caller().key
+    if key is None:
+        return Actor(name or UNKNOWN, host=address, address=address, tool=tool)
+    return Actor(key.name, host=address, address=address, tool=tool, authenticated=f"key:{key.id}", claimed=name or "")
 
 
 def _from_store_or_snapshot(

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
+from rollout.service.gate import Gate
 from rollout.service.publishing import Publisher
 from rollout.web.admin import admin
+from rollout.web.authorisation import authorise
 from rollout.web.catch_up import CatchUp
 from rollout.web.checks import checks
 from rollout.web.errors import answer_errors
@@ -27,6 +29,7 @@ def create_app(parts: Parts) -> Flask:
     app.response_class = JsonResponse
     app.url_map.merge_slashes = False  # it would redirect, with a page of HTML
     checker = Checker(parts.follower, parts.counters)
+    gate = parts.gate or Gate(lambda: parts.follower.current.state.keys, open_without_keys=True)
     publisher = parts.publisher or Publisher(lambda: parts.follower.current)
     for blueprint in (
         checks(checker),
@@ -34,9 +37,10 @@ def create_app(parts: Parts) -> Flask:
         ruleset(parts, publisher),
         outcomes(parts),
         admin(parts),
-        machines(parts),
+        machines(parts, gate),
     ):
         app.register_blueprint(blueprint)
+    authorise(app, gate)
     answer_errors(app, parts.counters)
     parts.counters.watch(lambda: readings(parts))
 

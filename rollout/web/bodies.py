@@ -54,7 +54,7 @@ class ChangeBody(_Model):
     revision: Revision | None = None
     request_id: Line | None = None
     dry_run: bool = False
-    actor: Line = "unknown"
+    actor: Line | None = None
     ticket: Line | None = None
 
 

@@ -6,7 +6,7 @@ nothing else: it waits for no store, disk or lock, and raises only for what the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -15,9 +15,10 @@ import orjson
 from rollout.core.attributes import Value
 from rollout.core.context import MAX_ATTRIBUTES, read_context
 from rollout.core.errors import InvalidInput, StoreUnavailable, UnknownFlag
-from rollout.core.evaluation import Answer
+from rollout.core.evaluation import Answer, ErrorCode
 from rollout.core.flags import FLAG_KEY
 from rollout.service.follower import Follower
+from rollout.service.gate import ANYBODY, Caller
 from rollout.service.measures import Counters
 from rollout.service.snapshot import Snapshot
 
@@ -25,6 +26,13 @@ BY_GUARD = "guard "
 """So begins what decided where a guard took the flag from somebody."""
 
 Given: TypeAlias = Mapping[str, object]
+
+
+FOR_APPS = {
+    ErrorCode.TARGETING_KEY_MISSING: "the context does not say who it is",
+    ErrorCode.GENERAL: "this flag cannot be evaluated",
+}
+"""What an app is told of a flag that serves its off side with an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +46,38 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Evaluates for clients, and counts it. All flags are served, also those marked `client: false`: there are no keys
-    yet that would tell a person's app from our own servers."""
+    """Evaluates for callers, and counts it. To a person's app a flag marked `client: false` is one that does not exist,
+    and an answer never says what decided it."""
 
     follower: Follower
     counters: Counters
 
-    def one(self, key: str, given: Given) -> tuple[Answer, int, bool]:
+    def one(self, key: str, given: Given, caller: Caller = ANYBODY) -> tuple[Answer, int, bool]:
         """One flag's answer, the revision, and whether that may be out of date. Raises UnknownFlag, InvalidInput, and
         StoreUnavailable where this server has never seen any flags."""
         snapshot, stale = self.follower.current, self.follower.stale
         flag = snapshot.evaluator.flags.get(key)
-        if flag is None:
+        if flag is None or (caller.is_app and not _is_for_apps(key, snapshot)):
             check_ready(snapshot, stale)
             self.counters.unknown_flag_checked()
             raise _unknown_flag(key)
         answer = flag(self._context(given, snapshot))
         self.counters.checked(answer)
-        return answer, snapshot.revision, stale
+        return _as_told_to(caller, answer), snapshot.revision, stale
 
-    def all(self, given: Given) -> Checked:
+    def all(self, given: Given, caller: Caller = ANYBODY) -> Checked:
         """Every flag's answer. Raises InvalidInput, StoreUnavailable as above."""
         snapshot, stale = self.follower.current, self.follower.stale
         check_ready(snapshot, stale)
         context = self._context(given, snapshot)
-        answers = {key: flag(context) for key, flag in snapshot.evaluator.flags.items()}
-        for answer in answers.values():
+        seen = {
+            key: flag(context)
+            for key, flag in snapshot.evaluator.flags.items()
+            if not caller.is_app or _is_for_apps(key, snapshot)
+        }
+        for answer in seen.values():
             self.counters.checked(answer)
+        answers = {key: _as_told_to(caller, answer) for key, answer in seen.items()}
         return Checked(answers, snapshot.revision, stale)
 
     def _context(self, given: Given, snapshot: Snapshot) -> dict[str, Value]:
@@ -72,6 +85,17 @@ class Checker:
         if ignored:
             self.counters.attributes_ignored(ignored)
         return context
+
+
+def _is_for_apps(key: str, snapshot: Snapshot) -> bool:
+    return snapshot.state.records[key].flag.client
+
+
+def _as_told_to(caller: Caller, answer: Answer) -> Answer:
+    """Stages, rules, guards and what a flag goes by are no app's business."""
+    if not caller.is_app:
+        return answer
+    return replace(answer, because="", error=FOR_APPS.get(answer.error_code) if answer.error_code else None)
 
 
 def read_query(query: bytes) -> dict[str, str]:

@@ -18,6 +18,8 @@ from rollout.core.errors import InvalidInput
 from rollout.core.evaluation import Answer, decided_by
 from rollout.core.flags import TARGETING_ATTRIBUTE
 from rollout.web.catch_up import CatchUp, told_revision
+from rollout.core.keys import Permission
+from rollout.web.authorisation import caller, needs
 from rollout.web.evaluate import Checked, Checker, Given
 from rollout.web.reading import read_json_object
 from rollout.web.responses import JsonResponse, json_response
@@ -37,16 +39,18 @@ def ofrep(checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None])
     items = WrittenItems()
 
     @blueprint.post("/<path:key>")
+    @needs(Permission.EVALUATE)
     def evaluate_one(key: str) -> Response:
-        answer, revision, stale = checker.one(key, context_in(read_json_object(request)))
+        answer, revision, stale = checker.one(key, context_in(read_json_object(request)), caller())
         status = 200 if answer.error_code is None else 400
         return json_response(evaluation_body(answer, revision, stale), status)
 
     @blueprint.post("")
+    @needs(Permission.EVALUATE)
     def evaluate_all() -> Response:
         context, told = context_in(read_json_object(request)), request.args.get(TOLD, "")
         behind = not _caught_up(catch_up, told)
-        checked = checker.all(context)
+        checked = checker.all(context, caller())
         body = bulk_body(replace(checked, stale=checked.stale or behind), event_streams(stream()), items.of)
         etag = hashlib.blake2b(body, digest_size=16).hexdigest()
         known = request.if_none_match.contains_weak(etag) and _agrees(told, checked.revision, etag)
@@ -92,12 +96,13 @@ def evaluation_document(answer: Answer, **metadata: bool | int) -> dict[str, Any
     if answer.error_code is not None:
         return {"key": answer.flag, "errorCode": answer.error_code, "errorDetails": answer.error}
     value = {} if answer.value is None else {"value": answer.value}
+    decided = {"because": answer.because, **decided_by(answer.because)} if answer.because else {}
     return {
         "key": answer.flag,
         **value,
         "variant": answer.variant,
         "reason": answer.reason,
-        "metadata": {**metadata, "because": answer.because, **decided_by(answer.because)},
+        "metadata": {**metadata, **decided},
     }
 
 

@@ -1,5 +1,5 @@
 """What became of the things that people did with a flag, as back ends report it. Who could report as they like could
-stop any rollout, so this is asked under the same names as the operators' calls.
+stop any rollout, so this takes a server's key, or, without keys, is asked under the same names as the operators' calls.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from typing import Any
 from flask import Blueprint, Request, Response, request
 
 from rollout.core.errors import InvalidInput
+from rollout.core.keys import Permission
 from rollout.service.outcomes import taken_document
+from rollout.web.authorisation import caller, needs
 from rollout.web.errors import InvalidJson, TooLarge
 from rollout.web.parts import Parts
 from rollout.web.reading import check_host, check_json, parse_json, read_body
@@ -23,8 +25,10 @@ def outcomes(parts: Parts) -> Blueprint:
     blueprint = Blueprint("outcomes", __name__, url_prefix="/v1")
 
     @blueprint.post("/outcomes")
+    @needs(Permission.OUTCOMES)
     def report() -> Response:
-        check_host(request, parts.hosts)
+        if caller().key is None:
+            check_host(request, parts.hosts)
         return json_response(taken_document(parts.outcomes.take(read_batch(request))))
 
     return blueprint

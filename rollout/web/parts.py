@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from rollout.service.desk import Desk
 from rollout.service.follower import Follower
+from rollout.service.gate import Gate
 from rollout.service.measures import Counters
 from rollout.service.outcomes import Intake
 from rollout.service.publishing import Publisher
@@ -28,3 +29,4 @@ class Parts:
     unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately
     stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere
     publisher: Publisher | None = None  # one that somebody prepares; else what clients fetch is made when asked for
+    gate: Gate | None = None  # None: one that is open to everybody while there are no keys

@@ -7,7 +7,9 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from rollout.core.errors import RolloutError
+from rollout.core.keys import Permission
 from rollout.service.publishing import Content, Edition, Publisher
+from rollout.web.authorisation import caller, needs
 from rollout.web.errors import NotFound
 from rollout.web.evaluate import check_ready
 from rollout.web.parts import Parts
@@ -24,9 +26,11 @@ def ruleset(parts: Parts, publisher: Publisher) -> Blueprint:
 
     @blueprint.before_request
     def only_by_our_names() -> None:
-        check_host(request, parts.hosts)  # a page of somebody else must not read member lists through a browser
+        if request.method != "OPTIONS" and caller().key is None:
+            check_host(request, parts.hosts)  # a page of somebody else must not read member lists through a browser
 
     @blueprint.get("")
+    @needs(Permission.RULESET)
     def fetch() -> Response:
         stale = parts.follower.stale
         edition = publisher.edition()
@@ -43,6 +47,7 @@ def ruleset(parts: Parts, publisher: Publisher) -> Blueprint:
         return response
 
     @blueprint.get("/members/<digest>")
+    @needs(Permission.RULESET)
     def fetch_members(digest: str) -> Response:
         if digest not in parts.follower.current.members:
             raise NotFound("no member list has this digest", "the ruleset names those that are in force")

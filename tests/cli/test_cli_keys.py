@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from clikit import Cli, Result, answers, entries, run, scripted
+from clikit import Cli, Result, answers, entries, run, scripted, service
 
 from rollout.cli.caller_key import read_key
 from rollout.core.errors import InvalidInput
@@ -69,6 +69,25 @@ def test_a_secret_that_was_lost_on_the_way_is_said(cli: Cli) -> None:
         result = run("keys", "create", "--role", "admin", "--name", "anna", "--url", url)
     assert result.code == 1
     assert f"rollout keys rotate {'k' * 12} --overlap 0s" in result.err
+
+
+def test_the_key_goes_over_http_in_a_header_alone(cli: Cli, tmp_path: Path) -> None:
+    admin = create(cli)
+    with service(cli.store) as url:
+        assert run("status", "--url", url).code == 4
+        assert run("status", "--url", url, env={"ROLLOUT_KEY": admin}).code == 0
+        file = tmp_path / "key"
+        file.write_text(admin + "\n")
+        assert run("status", "--url", url, "--key-file", str(file)).code == 0
+        assert run("--url", url, "keys", "list", env={"ROLLOUT_KEY_FILE": str(file)}).code == 0
+        listed = run("keys", "list", "--json", "--url", url, env={"ROLLOUT_KEY": admin}).json["keys"]
+        assert [key["last_used"] for key in listed] == [None]
+        made = run("keys", "create", "--role", "client", "--name", "app", "--url", url, env={"ROLLOUT_KEY": admin})
+        assert made.out.startswith("rk_client_")
+        refused = run("status", "--url", url, env={"ROLLOUT_KEY": made.out.strip()})
+    assert refused.code == 4
+    assert made.out.strip() not in refused.err
+    assert entries(cli)[0]["actor"] == {"id": "anna", "kind": "human", "authenticated": f"key:{id_of(admin)}"}
 
 
 @pytest.mark.parametrize("content", ["", "two words", "é", "a\x00b"])

@@ -180,15 +180,18 @@ class Service:
     def store_pid(self) -> int:
         return next(pid for pid, said in processes_in(self.folder).items() if "valkey-server" in said)
 
-    def ask(self, path: str, query: Mapping[str, str] | None = None, body: object = None) -> Reply:
+    def ask(
+        self, path: str, query: Mapping[str, str] | None = None, body: object = None, key: str | None = None
+    ) -> Reply:
         """Over a connection of its own, so that any worker may get it."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         connection = http.client.HTTPConnection(self.address, timeout=PATIENCE)
         try:
             target = f"{path}?{urlencode(query)}" if query else path
             if body is None:
-                connection.request("GET", target)
+                connection.request("GET", target, headers=headers)
             else:
-                connection.request("POST", target, json.dumps(body), {"Content-Type": "application/json"})
+                connection.request("POST", target, json.dumps(body), {"Content-Type": "application/json", **headers})
             response = connection.getresponse()
             return Reply(response.status, json.loads(response.read()))
         finally:
@@ -198,8 +201,8 @@ class Service:
         host, _, port = self.address.rpartition(":")
         return socket.create_connection((host, int(port)), timeout=PATIENCE)
 
-    def check(self, flag: str = "payments", **attributes: str) -> dict[str, Any]:
-        reply = self.ask(f"/v1/flags/{quote(flag)}", attributes or IN_ONE_PERCENT)
+    def check(self, flag: str = "payments", key: str | None = None, **attributes: str) -> dict[str, Any]:
+        reply = self.ask(f"/v1/flags/{quote(flag)}", attributes or IN_ONE_PERCENT, key=key)
         assert reply.status == 200, reply
         return reply.document
 

@@ -92,5 +92,5 @@ def test_the_page_names_every_metric() -> None:
     site = founding_site()
     for request, status, _ in examples():
         carry_out(site, request, status)
-    names = set(re.findall(r"^# TYPE (\w+)", site.get("/metrics").text, re.M))
+    names = set(re.findall(r"^# TYPE (\w+)", site.counters.scrape()[0].decode(), re.M))
     assert names == set(re.findall(r"^\| `(rollout_\w+)", PAGE, re.M))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +14,11 @@ from werkzeug.test import TestResponse
 from rollout.core.audit import Actor
 from rollout.core.definitions import FlagFile
 from rollout.core.errors import StoreUnavailable
+from rollout.core.keys import Role
 from rollout.service.desk import StoreDesk
 from rollout.service.follower import Follower
+from rollout.service.gate import Gate
+from rollout.service.key_chores import KeyChores
 from rollout.service.operations import Operations, Request
 from rollout.service.outcomes import Intake
 from rollout.stores.memory import MemoryFlagStore
@@ -115,15 +120,24 @@ class WatchedStore:
 class Site:
     """A server without a network."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, open_without_keys: bool = True, **clocks: Any) -> None:
         self.store = WatchedStore()
         self.follower = Follower(self.store)
         self.report: dict[str, Any] | None = None
         self.counters = Counters()
         desk = StoreDesk(self.store, read, lambda: self.follower.current)
         self.outcomes = Intake(self.store, self.follower, self.counters, most=MOST_OUTCOMES)
-        hosts = frozenset({"flags.example.com"})
-        self.parts = Parts(self.follower, desk, self.counters, self.outcomes, lambda: self.report, hosts)
+        self.gate = Gate(lambda: self.follower.current.state.keys, open_without_keys=open_without_keys, **clocks)
+        self.chores = KeyChores(self.store, self.gate, "here", time.time)
+        self.parts = Parts(
+            self.follower,
+            desk,
+            self.counters,
+            self.outcomes,
+            lambda: self.report,
+            frozenset({"flags.example.com"}),
+            gate=self.gate,
+        )
         self.serve()
 
     def serve(self) -> None:
@@ -132,8 +146,8 @@ class Site:
         self.http: FlaskClient = self.app.test_client()
 
     @classmethod
-    def with_flags(cls, text: str = FLAGS) -> Site:
-        site = cls()
+    def with_flags(cls, text: str = FLAGS, **options: Any) -> Site:
+        site = cls(**options)
         site.load(text)
         return site
 
@@ -143,6 +157,18 @@ class Site:
     def load_file(self, file: FlagFile) -> None:
         Operations(self.store).load(file, Request(Actor("test", "file")))
         self.follow()
+
+    def make_keys(self, **rates: int) -> dict[str, str]:
+        """A key for each role, by role; from now on every caller needs one."""
+        desk = self.parts.desk
+        roles = [Role.ADMIN, *(role for role in Role if role is not Role.ADMIN)]
+        asked = Request(Actor("test"))
+        made = {
+            role.value: desk.create_key(role, f"the {role}", replace(asked, request_id=role), rate=rates.get(role))
+            for role in roles
+        }
+        self.follow()
+        return {role: answer["secret"] for role, answer in made.items()}
 
     def follow(self) -> None:
         self.follower.follow(timedelta(0))
@@ -157,9 +183,13 @@ class Site:
     def post(self, path: str, body: Any, **options: Any) -> TestResponse:
         return self.http.post(path, json=body, **options)
 
-    def change(self, path: str, **body: Any) -> dict[str, Any]:
+    def change(self, path: str, headers: dict[str, str] | None = None, **body: Any) -> dict[str, Any]:
         """A change that goes through, seen by this server."""
-        response = self.post(path, {"reason": "a test", **body})
+        response = self.post(path, {"reason": "a test", **body}, headers=headers)
         assert response.status_code == 200, response.text
         self.follow()
         return response.get_json()
+
+
+def bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

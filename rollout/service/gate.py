@@ -1,0 +1,169 @@
+"""The gate: who asks, and what they may. It knows the keys of the snapshot that this worker serves from, so it waits
+for no store; a key that was verified once is known again by one look into a dict. What has to be written (when a key
+was used, that one was found in a URL) is only noted here, and carried out by `service.key_chores`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rollout.core.errors import NotAllowed, NotAuthenticated, TooManyRequests
+from rollout.core.keys import DEFAULT_RATE, EVERYTHING, PERMISSIONS, Key, Keys, Permission, Role, condition, key_with
+
+BURST = 2  # seconds of its rate that a key may ask for at once
+
+_SEND_A_KEY = "send Authorization: Bearer rk_…, or X-API-Key: rk_…"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever asks. `is_app`: a person's own device, which sees no more than what it is served, and whose word on
+    trusted attributes does not count."""
+
+    permissions: frozenset[Permission]
+    key: Key | None = None
+    is_app: bool = False
+
+    def check(self, permission: Permission) -> None:
+        """Raises NotAllowed."""
+        if permission not in self.permissions:
+            role = self.key.role if self.key else "caller without a"
+            roles = ", ".join(role for role in Role if permission in PERMISSIONS[role])
+            raise NotAllowed(f"a {role} key may not do this", f"it takes a key of one of the roles {roles}")
+
+
+ANYBODY = Caller(EVERYTHING)
+"""Whoever asks a service on its own machine that has no keys."""
+
+NOBODY = Caller(frozenset())
+
+
+@dataclass(slots=True)
+class _Verified:
+    caller: Caller
+    key_id: str
+    ends: float | None  # seconds since 1970
+    bucket: Bucket | None
+
+
+class Gate:
+    """One for each worker; `caller` is asked by the thread that answers requests. `keys` gives those in force.
+    `open_without_keys`: nobody but this machine can reach us."""
+
+    def __init__(
+        self,
+        keys: Callable[[], Keys],
+        *,
+        open_without_keys: bool,
+        clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = keys
+        self._open = open_without_keys
+        self._clock = clock
+        self._elapsed = elapsed
+        self._known: Keys = {}  # those that `_verified` is about
+        self._verified: dict[str, _Verified] = {}  # by token; as many as there are keys, at most
+        self._buckets: dict[str, Bucket] = {}  # by the key's id
+        self._leaked: dict[str, None] = {}  # ids that were seen in a URL: refused before the store knows
+        self._used: set[str] = set()
+
+    def caller(self, token: str | None) -> Caller:
+        """Who sent this. Raises NotAuthenticated, TooManyRequests."""
+        keys = self._keys()
+        if keys is not self._known:
+            self._known, self._verified = keys, {}
+        if not keys:
+            return self._without_keys()
+        found = self._verified.get(token) if token is not None else None
+        if found is None:
+            found = self._verify(token, keys)
+        if found.ends is not None and self._clock() >= found.ends:
+            raise NotAuthenticated("this key has expired", "ask an admin to rotate it")
+        if found.key_id in self._leaked:
+            raise NotAuthenticated("this key was seen in a URL and is revoked", "ask an admin for another one")
+        if found.bucket is not None:
+            found.bucket.take(self._elapsed())
+        self._used.add(found.key_id)
+        return found.caller
+
+    def visitor(self, token: str | None) -> Caller:
+        """The same for calls that are open to everybody, and tell some more."""
+        try:
+            return self.caller(token)
+        except NotAuthenticated:
+            return NOBODY
+
+    def leak(self, token: str) -> None:
+        """This was in a URL, where logs and histories keep it. From now on it opens nothing here, and soon nowhere."""
+        key = key_with(token, self._keys())
+        if key is not None and key.revoked is None:
+            self._leaked[key.id] = None
+
+    def leaked(self) -> list[str]:
+        """Ids that are to be revoked. Any thread may ask."""
+        keys = self._keys()
+        return [key_id for key_id in self._leaked.copy() if key_id in keys and keys[key_id].revoked is None]
+
+    def used(self) -> set[str]:
+        """Ids of keys that were used since the last call. One thread asks."""
+        used, self._used = self._used, set()
+        return used.copy()
+
+    def _without_keys(self) -> Caller:
+        if self._open:
+            return ANYBODY
+        raise NotAuthenticated(
+            "this service has no keys yet, and answers nobody without one",
+            "make one straight on its store: rollout keys create --role admin --name NAME --url redis://…",
+        )
+
+    def _verify(self, token: str | None, keys: Keys) -> _Verified:
+        if token is None:
+            raise NotAuthenticated("this service asks for a key", _SEND_A_KEY)
+        key = key_with(token, keys)
+        if key is None:
+            raise NotAuthenticated("no such key", _SEND_A_KEY)
+        if condition(key, datetime.fromtimestamp(self._clock(), UTC)) == "revoked":
+            raise NotAuthenticated("this key is revoked", "ask an admin for another one")
+        ends = key.expires_at.timestamp() if key.expires_at else None
+        found = _Verified(_caller(key), key.id, ends, self._bucket(key))
+        self._verified[token] = found
+        return found
+
+    def _bucket(self, key: Key) -> Bucket | None:
+        """The same for as long as its rate is the same, so that a change of any key fills none."""
+        rate = key.rate or DEFAULT_RATE[key.role]
+        if rate is None:
+            return None
+        found = self._buckets.get(key.id)
+        if found is None or found.rate != rate:
+            found = self._buckets[key.id] = Bucket(rate, self._elapsed())
+        return found
+
+
+class Bucket:
+    """A token bucket: `rate` requests a second, and twice as many at once after a pause."""
+
+    def __init__(self, rate: int, now: float) -> None:
+        self.rate = rate
+        self._most = float(BURST * rate)
+        self._left = self._most
+        self._at = now
+
+    def take(self, now: float) -> None:
+        """Raises TooManyRequests."""
+        self._left = min(self._most, self._left + (now - self._at) * self.rate)
+        self._at = now
+        if self._left < 1:
+            raise TooManyRequests(
+                f"more than {self.rate} requests a second with this key", "ask less often, or for a higher --rate"
+            )
+        self._left -= 1
+
+
+def _caller(key: Key) -> Caller:
+    return Caller(PERMISSIONS[key.role], key, is_app=key.role is Role.CLIENT)

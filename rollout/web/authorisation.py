@@ -1,0 +1,96 @@
+"""Who may call what. Each route says which permission it needs, where it is written; one that says nothing keeps the
+application from being made, and is refused where it was added later. A key comes in a header and never in a URL, which
+logs and histories keep: one that does is refused, and revoked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from flask import Flask, Request, g, request
+
+from rollout.core.errors import NotAllowed, NotAuthenticated
+from rollout.core.keys import TOKEN, Permission
+from rollout.service.gate import Caller, Gate
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+OPEN = None
+"""What a call needs that everybody may make."""
+
+_NEEDS = "_rollout_needs"
+_UNDECLARED = object()
+
+
+def needs(permission: Permission) -> Callable[[V], V]:
+    """Declares the view that follows: only callers with this permission reach it."""
+    return lambda view: _declared(view, permission)
+
+
+def open_to_all(view: V) -> V:
+    """Declares a view that everybody reaches."""
+    return _declared(view, OPEN)
+
+
+def authorise(app: Flask, gate: Gate) -> None:
+    """Puts the gate before every view of `app`, all of which are there by now. Raises TypeError for a view without a
+    declaration."""
+    for endpoint, view in app.view_functions.items():
+        if needed_by(view) is _UNDECLARED:
+            raise TypeError(f"{endpoint} does not say who may call it: declare it by needs(...) or open_to_all")
+
+    @app.before_request
+    def check() -> None:
+        _refuse_keys_in_urls(gate, request)
+        if request.routing_exception is not None or request.method == "OPTIONS":
+            return  # which tells nothing but what can be called
+        needed = needed_by(app.view_functions[request.endpoint or ""])
+        if needed is OPEN:
+            g.caller = None
+        elif isinstance(needed, Permission):
+            g.caller = gate.caller(token_in(request))
+            g.caller.check(needed)
+        else:
+            raise NotAllowed("nobody has said who may call this", "declare it where it is written")
+
+
+def needed_by(view: Callable[..., Any]) -> Permission | object | None:
+    """A permission, OPEN, or something else where nothing was declared."""
+    return getattr(view, _NEEDS, _UNDECLARED)
+
+
+def caller() -> Caller:
+    """Who makes the call in hand, which needed a permission."""
+    found: Caller = g.caller
+    return found
+
+
+def token_in(request: Request) -> str | None:
+    """What the caller sent as a key."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return request.headers.get("X-API-Key")
+
+
+def _declared(view: V, permission: Permission | None) -> V:
+    setattr(view, _NEEDS, permission)
+    return view
+
+
+def _refuse_keys_in_urls(gate: Gate, request: Request) -> None:
+    query = request.query_string
+    if b"%" in query:
+        query = unquote_to_bytes(query)
+    if b"rk_" not in query and "rk_" not in request.path:
+        return
+    found = [match[0] for match in TOKEN.finditer(f"{request.path}?{query.decode('latin-1')}")]
+    for token in found:
+        gate.leak(token)
+    if found:
+        raise NotAuthenticated(
+            "a key has no place in a URL, where logs and histories keep it; if it worked, it is revoked now",
+            "send it in a header: Authorization: Bearer rk_…",
+        )
