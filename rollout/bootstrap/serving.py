@@ -33,7 +33,7 @@ from rollout.bootstrap.stream_settings import StreamSettings
 from rollout.bootstrap.supervised import Supervised
 from rollout.bootstrap.threads import JOIN_WITHIN, Repeated
 from rollout.core.audit import Actor
-from rollout.core.errors import StoreUnavailable
+from rollout.core.errors import InvalidInput, StoreUnavailable
 from rollout.service.controller import TICK_EVERY, Controller
 from rollout.service.file_loader import FileLoader, FileReport, failed_load_document
 from rollout.service.follower import Follower
@@ -49,6 +49,7 @@ from rollout.stores.redis import RedisFlagStore
 from rollout.stores.segments import RECORD_FOLDER, Segments
 from rollout.stores.signing import signing_key
 from rollout.telemetry import configure_logging
+from rollout.web.signed_context import read_context_keys
 from rollout.yaml_files.watch import FileWatcher
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
         bind=bind,
         workers=settings.workers,
         stream=stream,
+        context_keys=_context_keys(settings.context_keys),
     )
     check_reach(web_settings)
     server = Server(web_settings, settings.file)
@@ -127,6 +129,18 @@ def _any_port_but(web: Address, host: str) -> Address:
     while (free := free_port(Address(host, 0))).port == web.port:
         continue
     return free
+
+
+def _context_keys(file: Path | None) -> str:
+    """What is in the file, which can be read. Raises InvalidInput."""
+    if file is None:
+        return ""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"--context-keys {file} cannot be read: {error}", "name a file with a JWK set") from None
+    read_context_keys(text)
+    return text
 
 
 def _embedded_store(folder: Path, running: ExitStack) -> str:

@@ -27,6 +27,7 @@ DEFAULTS = {
     "stream_url": "",
     "stream_cap": "10000",
     "stream_heartbeat": "15s",
+    "context_keys": "",
 }
 MOST_WORKERS = 256
 WEB_VARIABLE = "ROLLOUT_WEB"
@@ -61,6 +62,7 @@ class Settings:
     redis_url: str | None  # None: the embedded store
     namespace: str
     stream: StreamSettings | None = None  # None: no streams
+    context_keys: Path | None = None  # a file with the keys of signed contexts
 
     @property
     def origin(self) -> str:
@@ -87,6 +89,7 @@ def settings_from(options: Mapping[str, str | None], environ: Mapping[str, str] 
         redis_url=_read_redis_url(given("redis_url")),
         namespace=given("namespace"),
         stream=_read_stream(given, bind),
+        context_keys=Path(given("context_keys")) if given("context_keys") else None,
     )
 
 
@@ -155,6 +158,7 @@ class WebSettings:
     bind: Address
     workers: int
     stream: StreamSettings | None = None
+    context_keys: str = ""  # what is in the file of that name
 
     def to_environment(self) -> dict[str, str]:
         return {WEB_VARIABLE: orjson.dumps(asdict(self)).decode()}

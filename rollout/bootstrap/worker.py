@@ -41,6 +41,7 @@ from rollout.stores.disk import DiskSnapshot
 from rollout.stores.redis import RedisFlagStore
 from rollout.telemetry import Counters, configure_logging
 from rollout.web.app import Parts, create_app
+from rollout.web.signed_context import read_context_keys
 from rollout.yaml_files.reader import read_text
 
 MASTER_VARIABLE = "ROLLOUT_WEB_PID"
@@ -87,9 +88,9 @@ def _app(settings: WebSettings) -> Flask:
     def report() -> None:
         roll.call()
         notices.flush()
-        chores.do()
         counters.flush()
         heartbeat.beat()
+        chores.do()
 
     reporting = Repeated("heartbeat", report, BEAT_EVERY)
     start_from_disk(follower, DiskSnapshot(folder, settings.origin))
@@ -106,11 +107,9 @@ def _app(settings: WebSettings) -> Flask:
         counters,
         intake,
         FileReports(folder).read,
-        record_report=FileReports(folder, RECORD_REPORT).read,
         unconfirmed=lambda: roll.unconfirmed,
-        publisher=publisher,
-        stream=_where_streams_are(folder),
         gate=gate,
+        contexts=read_context_keys(settings.context_keys) if settings.context_keys else None,
     )
     flask = create_app(parts)
     bodies = BodyWatch(flask.wsgi_app, partial(_replace, intake))

@@ -38,6 +38,7 @@ class Attribute:
     name: str
     type: AttributeType
     values: tuple[str, ...] = ()  # what conditions may name; () for anything
+    trusted: bool = False  # what a person's own app says of it does not count
 
 
 def read_value(attribute: Attribute, value: object) -> Value:

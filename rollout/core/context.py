@@ -14,8 +14,11 @@ MAX_TEXT = 1024  # characters
 _TARGETING = Attribute(TARGETING_ATTRIBUTE, AttributeType.STRING)
 
 
-def read_context(given: Mapping[str, object], attributes: Mapping[str, Attribute]) -> tuple[dict[str, Value], int]:
-    """The context, and how many attributes were left out since nobody declared them. None counts as missing.
+def read_context(
+    given: Mapping[str, object], attributes: Mapping[str, Attribute], *, believed: bool = True
+) -> tuple[dict[str, Value], int]:
+    """The context, and how many attributes were left out since nobody declared them. None counts as missing, and so
+    does a trusted attribute where whoever gives it is not `believed`.
 
     Raises InvalidInput when a declared attribute has a value of another type, or when there is too much of it all.
     """
@@ -27,7 +30,7 @@ def read_context(given: Mapping[str, object], attributes: Mapping[str, Attribute
         attribute = attributes.get(name) or (_TARGETING if name == TARGETING_ATTRIBUTE else None)
         if attribute is None:
             ignored += 1
-        elif value is not None:
+        elif value is not None and (believed or not attribute.trusted):
             if isinstance(value, str) and len(value) > MAX_TEXT:
                 raise InvalidInput(f"{name} is {len(value)} characters long", f"send at most {MAX_TEXT}")
             context[name] = read_value(attribute, value)

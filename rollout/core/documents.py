@@ -273,11 +273,21 @@ def _read_stage(document: Document) -> Stage:
 
 
 def attribute_document(attribute: Attribute) -> Document:
-    return _slim(name=attribute.name, type=attribute.type.value, values=list(attribute.values))
+    return _slim(
+        name=attribute.name,
+        type=attribute.type.value,
+        values=list(attribute.values),
+        trusted=attribute.trusted or None,
+    )
 
 
 def read_attribute(document: Document) -> Attribute:
-    return Attribute(document["name"], AttributeType(document["type"]), tuple(document.get("values", ())))
+    return Attribute(
+        document["name"],
+        AttributeType(document["type"]),
+        tuple(document.get("values", ())),
+        document.get("trusted", False),
+    )
 
 
 def segment_document(segment: Segment) -> Document:

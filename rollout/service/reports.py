@@ -248,8 +248,14 @@ def explain_report(snapshot: Snapshot, key: str, given: Mapping[str, object], li
         "bucket": explanation.bucket,
         "steps": [_step(step, file, lines) for step in explanation.steps],
         "ignored": sorted(set(given) - set(context)),
+        "trusted": sorted(name for name in context if _is_trusted(name, snapshot)),
         "revision": snapshot.revision,
     }
+
+
+def _is_trusted(name: str, snapshot: Snapshot) -> bool:
+    attribute = snapshot.state.definitions.attributes.get(name)
+    return attribute is not None and attribute.trusted
 
 
 def _step(step: Step, file: str | None, lines: Mapping[str, int]) -> Document:

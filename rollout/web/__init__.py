@@ -11,6 +11,8 @@ decided in `service`.
     machines   /healthz ...           what load balancers and Prometheus ask
     reading    bodies, hosts          what of a request is read, and what is refused unread
     bodies     models                 what operators may send
+    authorisation  needs, open_to_all   who may call what
+    signed_context  ContextKeys         what an app's back end vouches for
     errors     one table              from errors to HTTP status, always as JSON
     responses  JSON out               and the headers that are on every answer
 """

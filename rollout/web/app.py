@@ -32,8 +32,8 @@ def create_app(parts: Parts) -> Flask:
     gate = parts.gate or Gate(lambda: parts.follower.current.state.keys, open_without_keys=True)
     publisher = parts.publisher or Publisher(lambda: parts.follower.current)
     for blueprint in (
-        checks(checker),
-        ofrep(checker, CatchUp(parts.follower), parts.stream),
+        checks(checker, parts.contexts),
+        ofrep(checker, CatchUp(parts.follower), parts.stream, parts.contexts),
         ruleset(parts, publisher),
         outcomes(parts),
         admin(parts),

@@ -52,7 +52,9 @@ class Checker:
     follower: Follower
     counters: Counters
 
-    def one(self, key: str, given: Given, caller: Caller = ANYBODY) -> tuple[Answer, int, bool]:
+    def one(
+        self, key: str, given: Given, caller: Caller = ANYBODY, signed: Given | None = None
+    ) -> tuple[Answer, int, bool]:
         """One flag's answer, the revision, and whether that may be out of date. Raises UnknownFlag, InvalidInput, and
         StoreUnavailable where this server has never seen any flags."""
         snapshot, stale = self.follower.current, self.follower.stale
@@ -61,15 +63,15 @@ class Checker:
             check_ready(snapshot, stale)
             self.counters.unknown_flag_checked()
             raise _unknown_flag(key)
-        answer = flag(self._context(given, snapshot))
+        answer = flag(self._context(given, snapshot, caller, signed))
         self.counters.checked(answer)
         return _as_told_to(caller, answer), snapshot.revision, stale
 
-    def all(self, given: Given, caller: Caller = ANYBODY) -> Checked:
+    def all(self, given: Given, caller: Caller = ANYBODY, signed: Given | None = None) -> Checked:
         """Every flag's answer. Raises InvalidInput, StoreUnavailable as above."""
         snapshot, stale = self.follower.current, self.follower.stale
         check_ready(snapshot, stale)
-        context = self._context(given, snapshot)
+        context = self._context(given, snapshot, caller, signed)
         seen = {
             key: flag(context)
             for key, flag in snapshot.evaluator.flags.items()
@@ -80,8 +82,12 @@ class Checker:
         answers = {key: _as_told_to(caller, answer) for key, answer in seen.items()}
         return Checked(answers, snapshot.revision, stale)
 
-    def _context(self, given: Given, snapshot: Snapshot) -> dict[str, Value]:
-        context, ignored = read_context(given, snapshot.evaluator.ruleset.attributes)
+    def _context(self, given: Given, snapshot: Snapshot, caller: Caller, signed: Given | None) -> dict[str, Value]:
+        """What the app's back end signed counts more than what the caller says."""
+        attributes = snapshot.evaluator.ruleset.attributes
+        context, ignored = read_context(given, attributes, believed=not caller.is_app)
+        if signed:
+            context |= read_context(signed, attributes)[0]
         if ignored:
             self.counters.attributes_ignored(ignored)
         return context

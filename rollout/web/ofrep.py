@@ -23,6 +23,7 @@ from rollout.web.authorisation import caller, needs
 from rollout.web.evaluate import Checked, Checker, Given
 from rollout.web.reading import read_json_object
 from rollout.web.responses import JsonResponse, json_response
+from rollout.web.signed_context import ContextKeys, signed_in
 
 TARGETING_KEY = "targetingKey"
 TOLD = "flagConfigEtag"
@@ -34,23 +35,26 @@ INACTIVITY_DELAY = 120
 WRITTEN_LIMIT = 16 * 1024 * 1024  # bytes of items that are kept written
 
 
-def ofrep(checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None]) -> Blueprint:
+def ofrep(
+    checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None], contexts: ContextKeys | None
+) -> Blueprint:
     blueprint = Blueprint("ofrep", __name__, url_prefix="/ofrep/v1/evaluate/flags")
     items = WrittenItems()
 
     @blueprint.post("/<path:key>")
     @needs(Permission.EVALUATE)
     def evaluate_one(key: str) -> Response:
-        answer, revision, stale = checker.one(key, context_in(read_json_object(request)), caller())
+        given = context_in(read_json_object(request))
+        answer, revision, stale = checker.one(key, given, caller(), signed_in(request, contexts))
         status = 200 if answer.error_code is None else 400
         return json_response(evaluation_body(answer, revision, stale), status)
 
     @blueprint.post("")
     @needs(Permission.EVALUATE)
     def evaluate_all() -> Response:
-        context, told = context_in(read_json_object(request)), request.args.get(TOLD, "")
+        given, told = context_in(read_json_object(request)), request.args.get(TOLD, "")
         behind = not _caught_up(catch_up, told)
-        checked = checker.all(context, caller())
+        checked = checker.all(given, caller(), signed_in(request, contexts))
         body = bulk_body(replace(checked, stale=checked.stale or behind), event_streams(stream()), items.of)
         etag = hashlib.blake2b(body, digest_size=16).hexdigest()
         known = request.if_none_match.contains_weak(etag) and _agrees(told, checked.revision, etag)

@@ -12,6 +12,7 @@ from rollout.service.gate import Gate
 from rollout.service.measures import Counters
 from rollout.service.outcomes import Intake
 from rollout.service.publishing import Publisher
+from rollout.web.signed_context import ContextKeys
 
 FileReport: TypeAlias = Callable[[], Mapping[str, Any] | None]
 """What this server knows of its own flags file (its `state`, `problems` ...); None where it has none."""
@@ -30,3 +31,4 @@ class Parts:
     stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere
     publisher: Publisher | None = None  # one that somebody prepares; else what clients fetch is made when asked for
     gate: Gate | None = None  # None: one that is open to everybody while there are no keys
+    contexts: ContextKeys | None = None  # by which signed contexts are verified; None: there are none

@@ -77,6 +77,11 @@ def _attribute() -> Schema:
         {
             "type": {"enum": [str(kind) for kind in AttributeType], "description": "What its values are."},
             "values": _list(_word(256), "All that conditions may name; for strings.", some=True, unique=True),
+            "trusted": {
+                "type": "boolean",
+                "description": "What an app itself says of it does not count.",
+                "default": False,
+            },
         },
         required=("type",),
     )

@@ -14,10 +14,10 @@ from rollout.yaml_files.hints import Vocabulary
 from rollout.yaml_files.members import MemberFiles
 from rollout.yaml_files.nodes import Node, Scalar, shown
 from rollout.yaml_files.notes import Notes
-from rollout.yaml_files.scalars import ATTRIBUTE_NAME, name, scalar, text
+from rollout.yaml_files.scalars import ATTRIBUTE_NAME, boolean, name, scalar, text
 from rollout.yaml_files.scope import Scope
 
-ATTRIBUTE = Vocabulary("an attribute", ("type", "values"), instead="write: { type: string }")
+ATTRIBUTE = Vocabulary("an attribute", ("type", "values", "trusted"), instead="write: { type: string }")
 KINDS = ("match", "any", "members")
 SEGMENT_KEYS = Vocabulary(
     "a segment",
@@ -61,6 +61,7 @@ def _attribute(key: Scalar, node: Node, notes: Notes) -> Attribute | None:
     fields = fields_of(node, ATTRIBUTE, key, notes)
     kind = fields.required("type", _attribute_type, None, "such as { type: string }")
     values = fields.list_of("values", _listed, some=True)
+    trusted = fields.read("trusted", boolean, False)
     if kind is None:
         return None
     if "values" in fields and kind is not AttributeType.STRING:
@@ -71,7 +72,7 @@ def _attribute(key: Scalar, node: Node, notes: Notes) -> Attribute | None:
             fields.place("type"), f"'{TARGETING_ATTRIBUTE}' is a string", "it is what everybody is told apart by"
         )
         return None
-    return Attribute(key.text, kind, values)
+    return Attribute(key.text, kind, values, trusted)
 
 
 def _attribute_name(node: Scalar) -> None:

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from clikit import Cli
+from clikit import FLAGS, Cli
 
 
 def test_status_in_a_pipe_is_tab_separated_with_a_header(cli: Cli) -> None:
@@ -138,3 +138,10 @@ def test_the_audit_goes_back_as_far_as_it_is_asked(cli: Cli) -> None:
 
 def revisions(document: dict[str, Any]) -> list[int]:
     return [entry["revision"] for entry in document["entries"]]
+
+
+def test_explain_says_which_attributes_would_not_count_from_an_app(empty_cli: Cli) -> None:
+    empty_cli.apply(FLAGS.replace("country: { type: string", "country: { trusted: true, type: string"))
+    said = empty_cli("explain", "payments", "--user", "u-9", "-c", "country=IN").out
+    assert "from an app's own (client) key it is ignored unless signed by a server: country" in said
+    assert "client" not in empty_cli("explain", "payments", "--user", "u-9").out

@@ -50,7 +50,7 @@ ATTRIBUTES = {
         Attribute("user_id", AttributeType.STRING),
         Attribute("account_id", AttributeType.STRING),
         Attribute("country", AttributeType.STRING, ("IN", "GB", "US")),
-        Attribute("premium", AttributeType.BOOLEAN),
+        Attribute("premium", AttributeType.BOOLEAN, trusted=True),
         Attribute("orders", AttributeType.NUMBER),
         Attribute("app_version", AttributeType.VERSION),
         Attribute("signed_up", AttributeType.DATETIME),

@@ -118,6 +118,17 @@ def test_a_context_has_what_was_declared_and_given() -> None:
     check_context({"Country": "IN", "shoe_size": 43, "x": None, "": DEEP}, {}, ignored=4)
 
 
+def test_a_trusted_attribute_is_missing_where_its_giver_is_not_believed() -> None:
+    attributes = {
+        "employee": Attribute("employee", AttributeType.BOOLEAN, trusted=True),
+        "country": Attribute("country", AttributeType.STRING),
+    }
+    given = {"employee": True, "country": "IN", "shoe_size": 43}
+    assert read_context(given, attributes) == ({"employee": True, "country": "IN"}, 1)
+    assert read_context(given, attributes, believed=False) == ({"country": "IN"}, 1)
+    assert read_context({"employee": "perhaps"}, attributes, believed=False) == ({}, 0)
+
+
 def test_the_targeting_key_needs_no_declaration() -> None:
     assert read_context({"user_id": "u-1", "country": "IN"}, {}) == ({"user_id": "u-1"}, 1)
     with pytest.raises(InvalidInput, match="user_id: 5 is not text"):

@@ -24,6 +24,7 @@ from rollout.service.outcomes import Intake
 from rollout.stores.memory import MemoryFlagStore
 from rollout.telemetry import Counters
 from rollout.web.app import Parts, create_app
+from rollout.web.signed_context import ContextKeys
 from rollout.yaml_files.reader import read_text
 
 FLAGS = """\
@@ -120,7 +121,7 @@ class WatchedStore:
 class Site:
     """A server without a network."""
 
-    def __init__(self, *, open_without_keys: bool = True, **clocks: Any) -> None:
+    def __init__(self, *, open_without_keys: bool = True, contexts: ContextKeys | None = None, **clocks: Any) -> None:
         self.store = WatchedStore()
         self.follower = Follower(self.store)
         self.report: dict[str, Any] | None = None
@@ -137,6 +138,7 @@ class Site:
             lambda: self.report,
             frozenset({"flags.example.com"}),
             gate=self.gate,
+            contexts=contexts,
         )
         self.serve()
 

@@ -75,6 +75,11 @@ def _tell(terminal: Terminal, document: Document, user: str | None) -> None:
         terminal.line("  ", change)
     if document["ignored"]:
         terminal.line("ignored, since the file declares no such attribute: ", ", ".join(document["ignored"]))
+    if document.get("trusted"):
+        terminal.line(
+            "trusted, so from an app's own (client) key it is ignored unless signed by a server: ",
+            ", ".join(document["trusted"]),
+        )
     terminal.line("how it came about:")
     _tell_steps(terminal, document["steps"])
 

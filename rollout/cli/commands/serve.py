@@ -16,6 +16,7 @@ UNSET = {
     "redis_url": "an embedded one",
     "stream_bind": "the port after --bind's, or one that is free",
     "stream_url": "http:// and where they listen",
+    "context_keys": "none",
 }
 """What it means that these were not given."""
 
@@ -40,6 +41,7 @@ def _option(*names: str, says: str) -> Callable[[F], F]:
 @_option("--stream-url", says="How clients reach that, where a proxy stands in front.")
 @_option("--stream-cap", says="How many streams may be open.")
 @_option("--stream-heartbeat", says="How often a silent stream shows that it is alive.")
+@_option("--context-keys", says="A file with the keys by which signed contexts are verified (a JWK set).")
 @click.pass_context
 def command(context: click.Context, /, **options: str | None) -> None:
     """Run the service.
