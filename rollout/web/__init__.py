@@ -8,6 +8,7 @@ decided in `service`.
     ruleset    GET /v1/ruleset        what clients fetch that evaluate by themselves
     evaluate   queries in, bytes out  plain functions that know nothing of Flask
     admin      the operator's calls   status, explain, simulate, audit, set, advance, halt ... plan, apply
+    openapi    /openapi.json ...      what can be called, made from the routes
     machines   /healthz ...           what load balancers and Prometheus ask
     reading    bodies, hosts          what of a request is read, and what is refused unread
     bodies     models                 what operators may send

@@ -16,6 +16,7 @@ from rollout.web.errors import answer_errors
 from rollout.web.evaluate import Checker
 from rollout.web.machines import machines, readings
 from rollout.web.ofrep import ofrep
+from rollout.web.openapi import openapi
 from rollout.web.outcomes import outcomes
 from rollout.web.parts import FileReport, Parts
 from rollout.web.responses import HEADERS, JsonResponse
@@ -38,6 +39,7 @@ def create_app(parts: Parts) -> Flask:
         outcomes(parts),
         admin(parts),
         machines(parts, gate),
+        openapi(),
     ):
         app.register_blueprint(blueprint)
     authorise(app, gate)

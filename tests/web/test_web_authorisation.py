@@ -19,6 +19,7 @@ EVERYBODY = {*Role, None}
 TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/healthz"): EVERYBODY,
     ("GET", "/readyz"): EVERYBODY,
+    ("GET", "/openapi.json"): EVERYBODY,
     ("GET", "/metrics"): PEOPLE,
     ("GET", "/v1/flags"): EVALUATING,
     ("GET", "/v1/flags/<key>"): EVALUATING,

@@ -76,7 +76,7 @@ CONTEXTS: tuple[dict[str, Any], ...] = (
     {f"a{number}": "1" for number in range(101)},
 )
 KEYS = ("seen", "everybody", "payments", "theme", "per-account", "no-such-flag", "UPPER", "%00", "a b")
-OTHERS = ("/", "/v1", "/v1/", "/healthz", "/readyz", "/metrics", "/v1/status", "/v1/explain/seen", "/v1/keys")
+OTHERS = ("/", "/v1", "/v1/", "/healthz", "/readyz", "/openapi.json", "/v1/status", "/v1/explain/seen", "/v1/keys")
 
 
 def everything(site: Site, headers: dict[str, str]) -> Iterator[TestResponse]:

@@ -43,6 +43,7 @@ ADDRESSES = (
     "/healthz",
     "/readyz",
     "/metrics",
+    "/openapi.json",
 )
 
 

@@ -1,0 +1,190 @@
+"""What each call is for, what it reads and what it answers, for `openapi`. By the name of its view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel
+
+from rollout.web.bodies import (
+    AuditQuery,
+    ChangeBody,
+    CreateKeyBody,
+    FilesBody,
+    FilesOptions,
+    MoveBody,
+    ResumeBody,
+    RotateKeyBody,
+    SetBody,
+)
+
+Schema: TypeAlias = dict[str, Any]
+
+JSON = "application/json"
+YAML = "application/yaml"
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "integer"}
+TRUTH: Schema = {"type": "boolean"}
+ANYTHING: Schema = {}
+
+
+def an_object(**members: Schema) -> Schema:
+    """With these members, and whatever is added to them later."""
+    return {"type": "object", "required": list(members), "properties": members}
+
+
+def a_list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+OBJECT: Schema = {"type": "object"}
+MAPPING: Schema = {"type": "object", "additionalProperties": ANYTHING}
+
+ATTRIBUTES: Schema = {
+    "name": "attributes",
+    "in": "query",
+    "description": "Attributes of the person by name, user_id among them; those that the flags file declares count.",
+    "style": "form",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": TEXT},
+}
+VERDICTS: Schema = {
+    "name": "verdict",
+    "in": "query",
+    "description": "STAGE:WORD, what the guards find in a stage.",
+    "schema": a_list(TEXT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    summary: str
+    answer: Schema = field(default_factory=lambda: OBJECT)
+    body: type[BaseModel] | Schema | None = None
+    needs_body: bool = False
+    query: type[BaseModel] | Schema | None = None
+    statuses: tuple[int, ...] = ()  # besides the usual ones
+    answer_type: str = JSON
+    other_answers: Mapping[int, Schema] = field(default_factory=dict)  # that are no errors, by status
+
+    @property
+    def answers(self) -> Mapping[int, Schema]:
+        return {200: self.answer, **self.other_answers}
+
+    def parameters(self) -> Iterator[Schema]:
+        if isinstance(self.query, dict):
+            yield self.query
+        elif self.query is not None:
+            properties = self.query.model_json_schema()["properties"]
+            yield from ({"name": name, "in": "query", "schema": schema} for name, schema in properties.items())
+
+    def body_content(self) -> Schema:
+        if self.body is None:
+            return {}
+        schema = self.body if isinstance(self.body, dict) else self.body.model_json_schema()
+        yaml = {YAML: {"schema": TEXT}} if self.body is FilesBody else {}
+        return json_content(schema) | yaml
+
+
+def json_content(schema: Schema) -> Schema:
+    return {JSON: {"schema": schema}}
+
+
+_ERROR = an_object(error=an_object(code=TEXT, message=TEXT))
+_OFREP_ERROR = an_object(errorCode=TEXT, errorDetails=TEXT)
+
+
+def errors_as(path: str) -> Schema:
+    return _OFREP_ERROR if path.startswith("/ofrep/") else _ERROR
+
+
+_CHECK = an_object(
+    flag=TEXT, on=TRUTH, value=ANYTHING, variant=or_null(TEXT), reason=TEXT, revision=NUMBER, stale=TRUTH
+)
+_EVALUATION = an_object(key=TEXT, variant=or_null(TEXT), reason=TEXT, metadata=OBJECT)
+_CONTEXT: Schema = {"type": "object", "properties": {"context": or_null({"type": "object"})}}
+_CHANGED = an_object(
+    flag=TEXT,
+    action=TEXT,
+    dry_run=TRUTH,
+    request_id=TEXT,
+    changed=TRUTH,
+    revision=NUMBER,
+    before=OBJECT,
+    after=OBJECT,
+    moves=a_list(an_object(audience=TEXT, before=TEXT, after=TEXT)),
+    raises=TRUTH,
+    undo=or_null(TEXT),
+)
+_LOADED = an_object(
+    action=TEXT, changed=TRUTH, revision=NUMBER, flags=a_list(OBJECT), not_in_file=a_list(TEXT), archived=a_list(TEXT)
+)
+_KEY = an_object(id=TEXT, role=TEXT, name=TEXT, state=TEXT, created_at=TEXT, expires_at=or_null(TEXT))
+_KEYS_CHANGED = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, keys=a_list(_KEY))
+_KEY_MADE = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, keys=a_list(_KEY), secret=or_null(TEXT))
+_OUTCOMES: Schema = {"anyOf": [a_list(OBJECT), an_object(outcomes=a_list(OBJECT))]}
+
+CALLS: Mapping[str, Call] = {
+    "check": Call("Whether a flag is on for somebody.", _CHECK, query=ATTRIBUTES),
+    "check_all": Call(
+        "The same for all flags.",
+        an_object(flags={"type": "object", "additionalProperties": _CHECK}, revision=NUMBER, stale=TRUTH),
+        query=ATTRIBUTES,
+    ),
+    "evaluate_one": Call("OpenFeature: one flag.", _EVALUATION, body=_CONTEXT, needs_body=True),
+    "evaluate_all": Call(
+        "OpenFeature: all flags.", an_object(flags=a_list(OBJECT)), body=_CONTEXT, needs_body=True, statuses=(304,)
+    ),
+    "report": Call(
+        "What became of the things that people did with a flag.",
+        an_object(accepted=NUMBER, refused=a_list(OBJECT), warnings=a_list(OBJECT)),
+        body=_OUTCOMES,
+        needs_body=True,
+    ),
+    "status": Call(
+        "Where every rollout stands.", an_object(revision=NUMBER, flags=a_list(OBJECT), servers=a_list(OBJECT))
+    ),
+    "flag_status": Call("One flag with its stages.", an_object(flag=TEXT, state=TEXT, stages=a_list(OBJECT))),
+    "explain": Call(
+        "Why somebody has a flag or not.",
+        an_object(flag=TEXT, on=TRUTH, because=TEXT, steps=a_list(OBJECT), ignored=a_list(TEXT)),
+        query=ATTRIBUTES,
+    ),
+    "simulate": Call("The timetable from now on.", an_object(flag=TEXT, events=a_list(OBJECT)), query=VERDICTS),
+    "audit": Call(
+        "Who changed what, when and why.",
+        an_object(entries=a_list(OBJECT), next_before=or_null(NUMBER)),
+        query=AuditQuery,
+    ),
+    "set_share": Call("To a share, and hold there.", _CHANGED, body=SetBody, needs_body=True),
+    "advance": Call("To the next stage.", _CHANGED, body=MoveBody),
+    "halt": Call("Stop moving; those who have it keep it.", _CHANGED, body=ChangeBody),
+    "resume": Call("Move again.", _CHANGED, body=ResumeBody),
+    "rollback": Call("To an earlier stage, and hold there.", _CHANGED, body=MoveBody),
+    "kill": Call("Off for everyone, now.", _CHANGED, body=ChangeBody),
+    "revive": Call("Lift a kill.", _CHANGED, body=ChangeBody),
+    "plan": Call(
+        "What a flags file would do.", _LOADED, body=FilesBody, needs_body=True, query=FilesOptions, statuses=(422,)
+    ),
+    "apply": Call("Bring a flags file in force.", _LOADED, body=FilesBody, needs_body=True, query=FilesOptions),
+    "list_keys": Call("Every caller's key, without its secret.", an_object(keys=a_list(_KEY), revision=NUMBER)),
+    "create_key": Call("Make a key; its secret is answered this once.", _KEY_MADE, body=CreateKeyBody, needs_body=True),
+    "rotate_key": Call("Make a key that takes over.", _KEY_MADE, body=RotateKeyBody),
+    "revoke_key": Call("Have a key work nowhere any more.", _KEYS_CHANGED, body=ChangeBody),
+    "healthz": Call("Whether the process lives.", an_object(status=TEXT)),
+    "readyz": Call(
+        "Whether there is something to answer from.",
+        an_object(ready=TRUTH),
+        other_answers={503: an_object(ready=TRUTH)},
+        statuses=(503,),
+    ),
+    "metrics": Call("For Prometheus.", TEXT, answer_type="text/plain"),
+    "description": Call("This description.", an_object(openapi=TEXT, paths=MAPPING)),
+}
