@@ -5,21 +5,22 @@ the store can tell, all workers serve what is in force.
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 from collections.abc import Callable
 
 import orjson
 
-from rollout.bootstrap.settings import Address
+from rollout.bootstrap.settings import WebSettings
 from rollout.core.errors import StoreUnavailable
 from rollout.service.ports import FlagStore
 
 LOOK_EVERY = 0.05  # seconds
 
 
-def answers(address: Address) -> bool:
+def answers(settings: WebSettings) -> bool:
     """Whether a worker says that it is ready."""
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=1)
+    connection = _connection(settings)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.client.OK
@@ -27,6 +28,14 @@ def answers(address: Address) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _connection(settings: WebSettings) -> http.client.HTTPConnection:
+    host, port = settings.bind.host, settings.bind.port
+    if settings.tls is None:
+        return http.client.HTTPConnection(host, port, timeout=1)
+    ours = ssl._create_unverified_context()  # we know whom we ask, and its certificate is for names
+    return http.client.HTTPSConnection(host, port, timeout=1, context=ours)
 
 
 def all_workers_have(store: FlagStore, server_id: str, revision: int, workers: int) -> bool:

@@ -92,6 +92,8 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
         workers=settings.workers,
         stream=stream,
         context_keys=_context_keys(settings.context_keys),
+        cors_origins=settings.cors_origins,
+        tls=settings.tls,
     )
     check_reach(web_settings)
     server = Server(web_settings, settings.file)
@@ -233,7 +235,7 @@ class Server:
     def ready(self) -> bool:
         """A worker answers with what the file says. Where all goes well, all of them do, and the first steps that were
         due are taken; but nobody waits for that for long."""
-        if self._file.report is None or not answers(self._settings.bind):
+        if self._file.report is None or not answers(self._settings):
             return False
         self._answered_at = self._answered_at or time.monotonic()
         return self._settled() or time.monotonic() - self._answered_at > SETTLED_WITHIN
@@ -247,7 +249,7 @@ class Server:
     def description(self) -> str:
         workers, flags = self._settings.workers, len(self._follower.current.state.records)
         return (
-            f"rollout {__version__}: ready on {self._settings.bind.url}, {_counted(workers, 'worker')}, "
+            f"rollout {__version__}: ready on {self._settings.url}, {_counted(workers, 'worker')}, "
             f"{_counted(flags, 'flag')}, revision {self._follower.current.revision}"
         )
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,8 +30,12 @@ DEFAULTS = {
     "stream_cap": "10000",
     "stream_heartbeat": "15s",
     "context_keys": "",
+    "cors_origins": "",
+    "tls_cert": "",
+    "tls_key": "",
 }
 MOST_WORKERS = 256
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 WEB_VARIABLE = "ROLLOUT_WEB"
 
 
@@ -54,6 +60,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """Two PEM files: the certificate with its chain, and its private key."""
+
+    cert: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     file: Path
     bind: Address
@@ -63,6 +77,8 @@ class Settings:
     namespace: str
     stream: StreamSettings | None = None  # None: no streams
     context_keys: Path | None = None  # a file with the keys of signed contexts
+    cors_origins: tuple[str, ...] = ()  # of web pages that may ask for checks
+    tls: Certificate | None = None
 
     @property
     def origin(self) -> str:
@@ -90,6 +106,8 @@ def settings_from(options: Mapping[str, str | None], environ: Mapping[str, str] 
         namespace=given("namespace"),
         stream=_read_stream(given, bind),
         context_keys=Path(given("context_keys")) if given("context_keys") else None,
+        cors_origins=_read_origins(given("cors_origins")),
+        tls=_read_certificate(given("tls_cert"), given("tls_key")),
     )
 
 
@@ -132,6 +150,30 @@ def _read_workers(text: str) -> int:
     return int(text)
 
 
+def _read_origins(text: str) -> tuple[str, ...]:
+    origins = tuple(text.replace(",", " ").split())
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise InvalidInput(
+                f"--cors-origins {origin!r} is not the origin of a page", "write https://app.example.com, each in full"
+            )
+    return origins
+
+
+def _read_certificate(cert: str, key: str) -> Certificate | None:
+    if bool(cert) != bool(key):
+        raise InvalidInput("--tls-cert and --tls-key go together", "give both, as PEM files")
+    if not cert:
+        return None
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key, password="")
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidInput(
+            f"--tls-cert {cert} with --tls-key {key} cannot be used: {error}", "give a PEM certificate and its key"
+        ) from None
+    return Certificate(str(Path(cert).absolute()), str(Path(key).absolute()))
+
+
 def _read_redis_url(text: str) -> str | None:
     if not text:
         return None
@@ -159,6 +201,12 @@ class WebSettings:
     workers: int
     stream: StreamSettings | None = None
     context_keys: str = ""  # what is in the file of that name
+    cors_origins: tuple[str, ...] = ()
+    tls: Certificate | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.bind}"
 
     def to_environment(self) -> dict[str, str]:
         return {WEB_VARIABLE: orjson.dumps(asdict(self)).decode()}
@@ -167,4 +215,8 @@ class WebSettings:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> WebSettings:
         told = orjson.loads(environ[WEB_VARIABLE])
         stream = told["stream"] and StreamSettings(**told["stream"] | {"bind": Address(**told["stream"]["bind"])})
-        return cls(**told | {"bind": Address(**told["bind"]), "stream": stream})
+        tls = Certificate(**told["tls"]) if told["tls"] else None
+        origins = tuple(told["cors_origins"])
+        return cls(
+            **told | {"bind": Address(**told["bind"]), "stream": stream, "cors_origins": origins, "tls": tls}
+        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 from granian import Granian
 from granian.constants import Interfaces
@@ -56,6 +57,8 @@ def main() -> None:
         log_level=LogLevels.warning,
         log_dictconfig=LOGS,
         log_access=False,
+        ssl_cert=Path(settings.tls.cert) if settings.tls else None,
+        ssl_key=Path(settings.tls.key) if settings.tls else None,
     )
     gc.freeze()  # what is here stays, in memory that is shared with the workers
     server.serve()

@@ -109,6 +109,7 @@ def _app(settings: WebSettings) -> Flask:
         FileReports(folder).read,
         unconfirmed=lambda: roll.unconfirmed,
         gate=gate,
+        origins=frozenset(settings.cors_origins),
         contexts=read_context_keys(settings.context_keys) if settings.context_keys else None,
     )
     flask = create_app(parts)

@@ -14,6 +14,7 @@ decided in `service`.
     bodies     models                 what operators may send
     authorisation  needs, open_to_all   who may call what
     signed_context  ContextKeys         what an app's back end vouches for
+    cross_origin  let_pages_ask         which web pages may ask
     errors     one table              from errors to HTTP status, always as JSON
     responses  JSON out               and the headers that are on every answer
 """

@@ -12,6 +12,7 @@ from rollout.web.admin import admin
 from rollout.web.authorisation import authorise
 from rollout.web.catch_up import CatchUp
 from rollout.web.checks import checks
+from rollout.web.cross_origin import let_pages_ask
 from rollout.web.errors import answer_errors
 from rollout.web.evaluate import Checker
 from rollout.web.machines import machines, readings
@@ -43,6 +44,7 @@ def create_app(parts: Parts) -> Flask:
     ):
         app.register_blueprint(blueprint)
     authorise(app, gate)
+    let_pages_ask(app, parts.origins)
     answer_errors(app, parts.counters)
     parts.counters.watch(lambda: readings(parts))
 

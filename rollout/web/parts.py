@@ -31,4 +31,5 @@ class Parts:
     stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere
     publisher: Publisher | None = None  # one that somebody prepares; else what clients fetch is made when asked for
     gate: Gate | None = None  # None: one that is open to everybody while there are no keys
+    origins: frozenset[str] = frozenset()  # of web pages that may ask for checks
     contexts: ContextKeys | None = None  # by which signed contexts are verified; None: there are none

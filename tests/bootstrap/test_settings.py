@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rollout.bootstrap.settings import Address, Settings, WebSettings, settings_from
+from rollout.bootstrap.settings import Address, Certificate, Settings, WebSettings, settings_from
 from rollout.bootstrap.stream_settings import StreamSettings
 from rollout.core.errors import InvalidInput
 
@@ -67,7 +68,6 @@ def test_an_address_that_others_can_reach_is_known_as_one(bind):
         ({"redis_url": "redis://host:port"}, "redis://"),
         ({"redis_url": "redis://[host"}, "redis://"),
         ({"stream_bind": "8081"}, "--stream-bind '8081' is not an address"),
-        ({"stream_bind": "0.0.0.0:8081"}, "no keys yet"),
         ({"stream_bind": "localhost:8080"}, "is where checks are answered; write 127.0.0.1:8081"),
         ({"stream_url": "flags.example.com"}, "write https://flags.example.com"),
         ({"stream_url": "ftp://flags.example.com"}, "write https://flags.example.com"),
@@ -80,12 +80,25 @@ def test_an_address_that_others_can_reach_is_known_as_one(bind):
         ({"stream_heartbeat": "15"}, "write 15s"),
         ({"stream_heartbeat": "0s"}, "write 1s to 1h"),
         ({"stream_heartbeat": "2h"}, "write 1s to 1h"),
+        ({"cors_origins": "*"}, "write https://app.example.com"),
+        ({"cors_origins": "app.example.com"}, "write https://app.example.com"),
+        ({"cors_origins": "https://app.example.com/"}, "write https://app.example.com"),
+        ({"cors_origins": "https://a.example null"}, "write https://app.example.com"),
+        ({"tls_cert": "cert.pem"}, "give both"),
+        ({"tls_key": "key.pem"}, "give both"),
+        ({"tls_cert": "/nowhere.pem", "tls_key": "/nowhere.pem"}, "cannot be used"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_would_be_right(options, said):
     with pytest.raises(InvalidInput) as refused:
         settings_from(options, {})
     assert said in f"{refused.value.message}; {refused.value.hint}"
+
+
+def test_several_origins_are_told_apart_by_commas_or_spaces():
+    text = "https://a.example, http://127.0.0.1:3000 http://[::1]:3000"
+    origins = settings_from({"cors_origins": text}, {}).cors_origins
+    assert origins == ("https://a.example", "http://127.0.0.1:3000", "http://[::1]:3000")
 
 
 def test_a_password_is_neither_shown_nor_part_of_where_the_state_comes_from():
@@ -108,7 +121,9 @@ def test_web_processes_are_told_their_settings_by_the_environment():
         settings = WebSettings(
             "unix:///s", "rollout", "embedded", "/data", "host:80", 12, Address("::1", 80), 3, streams
         )
-        assert WebSettings.from_environment(settings.to_environment()) == settings
+        more = replace(settings, cors_origins=("https://a.example",), tls=Certificate("/cert.pem", "/key.pem"))
+        for each in (settings, more):
+            assert WebSettings.from_environment(each.to_environment()) == each
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ class Service:
     def _ready_line(self) -> re.Match[str] | None:
         assert self.process is not None
         assert self.process.poll() is None, f"it ended: {self.said()}"
-        return re.search(r"ready on http://(\S+), .*\n", self.printed())
+        return re.search(r"ready on https?://(\S+), .*\n", self.printed())
 
     def printed(self) -> str:
         return (self.folder / "out").read_text()

@@ -121,7 +121,14 @@ class WatchedStore:
 class Site:
     """A server without a network."""
 
-    def __init__(self, *, open_without_keys: bool = True, contexts: ContextKeys | None = None, **clocks: Any) -> None:
+    def __init__(
+        self,
+        *,
+        open_without_keys: bool = True,
+        contexts: ContextKeys | None = None,
+        origins: frozenset[str] = frozenset(),
+        **clocks: Any,
+    ) -> None:
         self.store = WatchedStore()
         self.follower = Follower(self.store)
         self.report: dict[str, Any] | None = None
@@ -139,6 +146,7 @@ class Site:
             frozenset({"flags.example.com"}),
             gate=self.gate,
             contexts=contexts,
+            origins=origins,
         )
         self.serve()
 

@@ -16,7 +16,6 @@ UNSET = {
     "redis_url": "an embedded one",
     "stream_bind": "the port after --bind's, or one that is free",
     "stream_url": "http:// and where they listen",
-    "context_keys": "none",
 }
 """What it means that these were not given."""
 
@@ -24,7 +23,7 @@ UNSET = {
 def _option(*names: str, says: str) -> Callable[[F], F]:
     """With its variable and its default; what it may be is read in `settings_from`."""
     name = names[-1].removeprefix("--").replace("-", "_")
-    default = DEFAULTS[name] or UNSET[name]
+    default = DEFAULTS[name] or UNSET.get(name, "none")
     return click.option(
         *names, envvar=f"ROLLOUT_{name.upper()}", show_envvar=True, help=f"{says}  [default: {default}]"
     )
@@ -42,6 +41,9 @@ def _option(*names: str, says: str) -> Callable[[F], F]:
 @_option("--stream-cap", says="How many streams may be open.")
 @_option("--stream-heartbeat", says="How often a silent stream shows that it is alive.")
 @_option("--context-keys", says="A file with the keys by which signed contexts are verified (a JWK set).")
+@_option("--cors-origins", says="Origins of web pages that may ask for checks, such as https://app.example.com.")
+@_option("--tls-cert", says="A PEM file with the certificate and its chain: then the service speaks https alone.")
+@_option("--tls-key", says="A PEM file with the certificate's private key.")
 @click.pass_context
 def command(context: click.Context, /, **options: str | None) -> None:
     """Run the service.
