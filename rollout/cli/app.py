@@ -50,6 +50,7 @@ VERBS: dict[str, dict[str, str]] = {
         "keys": "Make, list, rotate and revoke callers' keys.",
     },
     "Run": {
+        "doctor": "What is wrong with this installation, or soon will be.",
         "serve": "Run the service.",
         "version": "Print the version.",
     },

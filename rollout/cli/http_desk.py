@@ -151,6 +151,10 @@ class HttpDesk:
         reader: Actor | None = None,  # noqa: ARG002
     ) -> Document:
         return self._ask("GET", "/v1/audit/notes" + _query({"limit": limit, "before": before}))
+
+    def doctor(self) -> Document:
+        return self._ask("GET", "/v1/doctor")
+
     def list_keys(self) -> Document:
         return self._ask("GET", "/v1/keys")
 

@@ -18,6 +18,7 @@ from rollout.core.progression import Moment
 from rollout.core.shares import Share
 from rollout.service import reports
 from rollout.service.answers import Answer
+from rollout.service.doctor import doctor_report
 from rollout.service.follower import Follower
 from rollout.service.guarding import Watches
 from rollout.service.keys import OVERLAP, KeyDesk
@@ -79,6 +80,9 @@ class Desk(Protocol):
 
     def notes(self, *, limit: int = 100, before: str | None = None, reader: Actor | None = None) -> Document:
         """What was noted although it changed nothing: refusals, failed loads, who read the audit."""
+
+    def doctor(self) -> Document:
+        """What is wrong with the installation."""
 
     def list_keys(self) -> Document: ...
 
@@ -194,6 +198,11 @@ class StoreDesk:
         if reader:
             self._notices.read(reader, {"what": "notes"})
         return reports.notes_report(self._store, limit=limit, before=before)
+
+    def doctor(self) -> Document:
+        store = self._store
+        return doctor_report(self._snapshot(), store.vitals(), store.servers(), self._watches.look(), self._moment())
+
     def list_keys(self) -> Document:
         return self._keys.list()
 

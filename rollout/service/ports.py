@@ -42,6 +42,22 @@ class Ticked:
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals:
+    """How a store is set up, as it says itself. `software` None: it may not be asked."""
+
+    software: str | None  # "redis", "valkey", "memory"
+    version: tuple[int, ...] = ()
+    is_replica: bool = False
+    is_local: bool = False  # reached by a socket that only this machine has
+    authenticated: bool = False
+    eviction_policy: str = ""
+    append_only: bool = False
+    persists: bool = True  # its last write to disk succeeded
+    memory_used: int = 0  # bytes
+    memory_limit: int = 0  # bytes; 0: none
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """The last that was heard of a server, and how long ago, on the store's clock."""
 
@@ -219,6 +235,9 @@ class FlagStore(Protocol):
 
     def key_uses(self) -> Mapping[str, int]:
         """In which hour, counted since 1970, each key was used last; those never used are not in it."""
+
+    def vitals(self) -> Vitals:
+        """How it is set up."""
 
     def close(self) -> None:
         """Gives connections back. Closing twice is fine."""

@@ -25,6 +25,7 @@ from rollout.service.ports import (
     Restoration,
     Stored,
     Ticked,
+    Vitals,
 )
 from rollout.stores import FORKED, told
 from rollout.stores.memory_counts import MemoryCounts
@@ -227,6 +228,9 @@ class MemoryFlagStore:
     def key_uses(self) -> Mapping[str, int]:
         with self._changed:
             return dict(self._key_uses)
+
+    def vitals(self) -> Vitals:
+        return Vitals("memory")
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -39,6 +39,7 @@ from rollout.service.ports import (
     Restoration,
     Stored,
     Ticked,
+    Vitals,
 )
 from rollout.stores import FORKED, told
 
@@ -141,6 +142,7 @@ class RedisFlagStore:
     ) -> None:
         self._keys = _Keys(namespace)
         self._address = _address(url)
+        self._access = _access(url)
         # Any: redis-py types an answer as the union over all protocols and decodings, of which `connect` leaves one.
         self._client: Any = connect(url, DEADLINE)
         self._follower: Any = connect(url, DEADLINE + WAITING_SLICE)
@@ -329,6 +331,14 @@ class RedisFlagStore:
         with self._plainly():
             return {id_.decode(): int(hour) for id_, hour in self._client.hgetall(self._keys.key_uses).items()}
 
+    def vitals(self) -> Vitals:
+        with self._plainly():
+            try:
+                found = self._client.info()
+            except exceptions.NoPermissionError:
+                return Vitals(None)
+            return _vitals(found, self._access)
+
     def close(self) -> None:
         self._closed = True
         for client in (self._client, self._follower, self._patient):
@@ -459,6 +469,38 @@ def _address(url: str) -> str:
     if "path" in options:
         return str(options["path"])
     return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db', 0)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    local: bool
+    authenticated: bool
+
+
+def _access(url: str) -> _Access:
+    options = _options(url)
+    return _Access("path" in options, bool(options.get("password")))
+
+
+def _vitals(found: Mapping[str, Any], access: _Access) -> Vitals:
+    """Of what INFO says. Valkey calls itself Redis 7.2 as well, for clients that look no further."""
+    valkey = found.get("valkey_version")
+    return Vitals(
+        software="valkey" if valkey else "redis",
+        version=_numbers(str(valkey or found.get("redis_version", ""))),
+        is_replica=found.get("role") == "slave",
+        is_local=access.local,
+        authenticated=access.authenticated,
+        eviction_policy=str(found.get("maxmemory_policy", "")),
+        append_only=bool(found.get("aof_enabled")),
+        persists=found.get("aof_last_write_status", "ok") == "ok",
+        memory_used=int(found.get("used_memory", 0)),
+        memory_limit=int(found.get("maxmemory", 0)),
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _script_input(names: _Keys, commit: Commit) -> tuple[list[str], list[bytes]]:

@@ -16,6 +16,7 @@ from rollout.core.audit import Actor
 from rollout.core.errors import RolloutError, StoreUnavailable
 from rollout.core.keys import Permission
 from rollout.service import reports
+from rollout.service.doctor import without_store as doctor_without_store
 from rollout.service.follower import Follower
 from rollout.service.operations import Request
 from rollout.web.authorisation import caller, needs
@@ -111,6 +112,14 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         verdicts = read_verdicts(request.query_string)
         _check_store(follower)
         return json_response(desk.simulate(key, verdicts))
+
+    @blueprint.get("/doctor")
+    @needs(Permission.STATUS)
+    def doctor() -> Response:
+        def without_store() -> Document:
+            return doctor_without_store(follower.trouble or "the store does not answer")
+
+        return json_response(_from_store_or_snapshot(follower, desk.doctor, without_store))
 
     @blueprint.get("/audit")
     @needs(Permission.AUDIT)

@@ -152,6 +152,7 @@ CALLS: Mapping[str, Call] = {
         "Where every rollout stands.", an_object(revision=NUMBER, flags=a_list(OBJECT), servers=a_list(OBJECT))
     ),
     "flag_status": Call("One flag with its stages.", an_object(flag=TEXT, state=TEXT, stages=a_list(OBJECT))),
+    "doctor": Call("What is wrong with the installation.", an_object(healthy=TRUTH, checks=a_list(OBJECT))),
     "explain": Call(
         "Why somebody has a flag or not.",
         an_object(flag=TEXT, on=TRUTH, because=TEXT, steps=a_list(OBJECT), ignored=a_list(TEXT)),

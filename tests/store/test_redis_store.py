@@ -313,3 +313,13 @@ def test_a_wrong_password_is_not_repeated_in_the_message(real_backend):
     with pytest.raises(StoreUnavailable, match="does not accept the user or password") as refusal:
         real_backend.open(url=url).revision()
     assert "sesame" not in str(refusal.value)
+
+
+def test_a_server_says_how_it_is_set_up(real_backend):
+    vitals = real_backend.open().vitals()
+    assert vitals.software in ("redis", "valkey")
+    assert vitals.version >= (6, 2)
+    assert vitals.memory_used > 0
+    assert (vitals.is_replica, vitals.is_local, vitals.eviction_policy) == (False, True, "noeviction")
+    embedded = real_backend.server.socket.name == "store.sock"
+    assert vitals.append_only is embedded

@@ -30,6 +30,7 @@ TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/v1/status/<key>"): PEOPLE,
     ("GET", "/v1/simulate/<key>"): PEOPLE,
     ("GET", "/v1/explain/<key>"): PEOPLE,
+    ("GET", "/v1/doctor"): PEOPLE,
     ("GET", "/v1/audit"): {*PEOPLE, AUDITOR},
     ("POST", "/v1/flags/<key>/set"): CHANGING,
     ("POST", "/v1/flags/<key>/advance"): CHANGING,

@@ -44,6 +44,7 @@ ADDRESSES = (
     "/readyz",
     "/metrics",
     "/openapi.json",
+    "/v1/doctor",
 )
 
 
