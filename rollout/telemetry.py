@@ -268,11 +268,16 @@ def configure_logging(json: bool) -> None:
     root.setLevel(logging.INFO)
 
 
+_TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+"""Without the values of variables, among which may be a caller's key or a person's attributes."""
+
+
 def _rendering(json: bool) -> list[Processor]:
     drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if json:
-        return [drop, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_json)]
-    return [drop, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [drop, structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer(_json)]
+    plain = structlog.dev.plain_traceback
+    return [drop, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
 def _json(document: object, **_: object) -> str:

@@ -217,6 +217,4 @@ class WebSettings:
         stream = told["stream"] and StreamSettings(**told["stream"] | {"bind": Address(**told["stream"]["bind"])})
         tls = Certificate(**told["tls"]) if told["tls"] else None
         origins = tuple(told["cors_origins"])
-        return cls(
-            **told | {"bind": Address(**told["bind"]), "stream": stream, "cors_origins": origins, "tls": tls}
-        )
+        return cls(**told | {"bind": Address(**told["bind"]), "stream": stream, "cors_origins": origins, "tls": tls})

@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import Flask
 
 from rollout.bootstrap.bodies import LOOK_EVERY, BodyWatch, end_now
-from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
+from rollout.bootstrap.file_reports import FileReports
 from rollout.bootstrap.handing_over import hand_over_last, start_handing_over
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import Residents, collect_seldom

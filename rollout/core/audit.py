@@ -17,7 +17,8 @@ VERSION = 1
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who does something, and from where. `kind` is human, controller, guard or file; `authenticated` says by what that
-    is known ("key:k2j9x0a7b1cd") and is empty where somebody just said so, `claimed` who the caller says to be beside that."""
+    is known ("key:k2j9x0a7b1cd") and is empty where somebody just said so, `claimed` who the caller says to be beside
+    that."""
 
     id: str
     kind: str = "human"

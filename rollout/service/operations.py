@@ -210,6 +210,7 @@ class Operations:
             return {}
 
         _until_no_conflict(attempt)
+
     def change_keys(self, action: str, transition: KeysTransition, request: Request) -> Answer:
         """Makes, rotates or revokes callers' keys. They are in the shared document, so every server reads all anew.
         Raises what `transition` raises, RevisionConflict, StoreUnavailable."""

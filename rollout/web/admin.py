@@ -23,8 +23,8 @@ from rollout.web.authorisation import caller, needs
 from rollout.web.bodies import (
     AuditQuery,
     ChangeBody,
-    ExportBody,
     CreateKeyBody,
+    ExportBody,
     FilesBody,
     FilesOptions,
     MoveBody,

@@ -17,9 +17,9 @@ from rollout.core.attributes import Attribute, AttributeType, read_value
 from rollout.core.errors import InvalidInput
 from rollout.core.evaluation import Answer, decided_by
 from rollout.core.flags import TARGETING_ATTRIBUTE
-from rollout.web.catch_up import CatchUp, told_revision
 from rollout.core.keys import Permission
 from rollout.web.authorisation import caller, needs
+from rollout.web.catch_up import CatchUp, told_revision
 from rollout.web.evaluate import Checked, Checker, Given
 from rollout.web.reading import read_json_object
 from rollout.web.responses import JsonResponse, json_response

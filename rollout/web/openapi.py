@@ -4,6 +4,7 @@ those cannot say, which is what a call is for and what it answers, stands in `op
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -19,6 +20,7 @@ from rollout.web.openapi_calls import CALLS, Call, Schema, errors_as, json_conte
 from rollout.web.responses import json_response
 
 METHODS = ("GET", "POST")
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")  # of a route, with or without what it may be
 WRITING = frozenset({Permission.CHANGE, Permission.APPLY, Permission.KEYS, Permission.APPROVE})
 
 _MEANING = {
@@ -73,7 +75,7 @@ def openapi_document(app: Flask) -> dict[str, Any]:
 
 
 def _path(rule: Rule) -> str:
-    return str(rule).replace("<", "{").replace(">", "}")
+    return PARAMETER.sub(r"{\1}", str(rule))
 
 
 def _operation(app: Flask, rule: Rule, method: str) -> dict[str, Any]:

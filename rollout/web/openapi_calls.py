@@ -12,9 +12,11 @@ from rollout.web.bodies import (
     AuditQuery,
     ChangeBody,
     CreateKeyBody,
+    ExportBody,
     FilesBody,
     FilesOptions,
     MoveBody,
+    NotesQuery,
     ResumeBody,
     RotateKeyBody,
     SetBody,
@@ -29,6 +31,7 @@ TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer"}
 TRUTH: Schema = {"type": "boolean"}
 ANYTHING: Schema = {}
+BYTES: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 
 def an_object(**members: Schema) -> Schema:
@@ -60,6 +63,12 @@ VERDICTS: Schema = {
     "in": "query",
     "description": "STAGE:WORD, what the guards find in a stage.",
     "schema": a_list(TEXT),
+}
+HAVE: Schema = {
+    "name": "have",
+    "in": "query",
+    "description": "The etag of the edition that is already there.",
+    "schema": TEXT,
 }
 
 
@@ -164,6 +173,19 @@ CALLS: Mapping[str, Call] = {
         an_object(entries=a_list(OBJECT), next_before=or_null(NUMBER)),
         query=AuditQuery,
     ),
+    "notes": Call(
+        "What was noted although it changed nothing.",
+        an_object(entries=a_list(OBJECT), next_before=or_null(TEXT)),
+        query=NotesQuery,
+    ),
+    "exports": Call("Say that you took a copy of the audit.", an_object(noted=TRUTH), body=ExportBody, needs_body=True),
+    "fetch_ruleset": Call(
+        "The ruleset, for clients that evaluate by themselves: whole, or what changed since the edition in `have`.",
+        an_object(revision=NUMBER, etag=TEXT, flags=ANYTHING),
+        query=HAVE,
+        statuses=(304,),
+    ),
+    "fetch_members": Call("A member list, by its digest.", BYTES, answer_type="application/octet-stream"),
     "set_share": Call("To a share, and hold there.", _CHANGED, body=SetBody, needs_body=True),
     "advance": Call("To the next stage.", _CHANGED, body=MoveBody),
     "halt": Call("Stop moving; those who have it keep it.", _CHANGED, body=ChangeBody),

@@ -31,7 +31,7 @@ def ruleset(parts: Parts, publisher: Publisher) -> Blueprint:
 
     @blueprint.get("")
     @needs(Permission.RULESET)
-    def fetch() -> Response:
+    def fetch_ruleset() -> Response:
         stale = parts.follower.stale
         edition = publisher.edition()
         check_ready(edition.snapshot, stale)

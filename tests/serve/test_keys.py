@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from servekit import OwnStore, Service, eventually, hanging
 
 
@@ -115,3 +116,21 @@ def test_a_secret_shows_up_in_no_process_and_no_log(service: Service, path: str)
     secret = admin.rpartition("_")[2]
     assert secret not in service.said() + service.printed()
     assert not any(secret.encode() in file.read_bytes() for file in service.folder.rglob("*") if file.is_file())
+
+
+def test_a_wrong_password_while_it_is_changed_takes_nothing_away(
+    service_in: Callable[..., Service], tmp_path: Path, own_store: OwnStore
+) -> None:
+    with Redis(unix_socket_path=str(own_store.socket)) as operator:
+        rules = ("on", ">first", "~*", "&*", "+@all")
+        operator.execute_command("ACL", "SETUSER", "rollout", *rules)
+        url = f"unix://rollout:first@{own_store.socket}"
+        service = service_in(tmp_path / "site", redis_url=url).start()
+        before = service.check()
+        operator.execute_command("ACL", "SETUSER", "rollout", "<first", ">second")
+        operator.execute_command("CLIENT", "KILL", "USER", "rollout")
+        eventually(lambda: service.every_worker(lambda: service.check()["stale"]))
+        assert service.every_worker(lambda: service.check() == before | {"stale": True})
+        eventually(lambda: "does not accept the user or password" in service.said())
+        operator.execute_command("ACL", "SETUSER", "rollout", ">first")
+        eventually(lambda: service.every_worker(lambda: service.check() == before))

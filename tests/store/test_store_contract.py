@@ -401,6 +401,8 @@ def test_a_store_that_moved_meanwhile_is_not_given_back_anything(store):
     with pytest.raises(RevisionConflict):
         store.restore(LOST)
     assert (store.audit(), store.read().revision) == ([b"entry 1"], 1)
+
+
 def test_a_keys_last_use_is_remembered_to_the_hour(store):
     assert store.key_uses() == {}
     store.use_keys([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/v1/flags"): EVALUATING,
     ("GET", "/v1/flags/<key>"): EVALUATING,
     ("POST", "/ofrep/v1/evaluate/flags"): EVALUATING,
-    ("POST", "/ofrep/v1/evaluate/flags/<key>"): EVALUATING,
+    ("POST", "/ofrep/v1/evaluate/flags/<path:key>"): EVALUATING,
+    ("GET", "/v1/ruleset"): {SERVER},
+    ("GET", "/v1/ruleset/members/<digest>"): {SERVER},
     ("POST", "/v1/outcomes"): {SERVER},
     ("GET", "/v1/status"): PEOPLE,
     ("GET", "/v1/status/<key>"): PEOPLE,
@@ -32,6 +35,8 @@ TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/v1/explain/<key>"): PEOPLE,
     ("GET", "/v1/doctor"): PEOPLE,
     ("GET", "/v1/audit"): {*PEOPLE, AUDITOR},
+    ("GET", "/v1/audit/notes"): {*PEOPLE, AUDITOR},
+    ("POST", "/v1/audit/exports"): {AUDITOR},
     ("POST", "/v1/flags/<key>/set"): CHANGING,
     ("POST", "/v1/flags/<key>/advance"): CHANGING,
     ("POST", "/v1/flags/<key>/halt"): CHANGING,
@@ -61,7 +66,7 @@ def routes(site: Site) -> set[tuple[str, str]]:
 
 
 def call(site: Site, method: str, path: str, **headers: str) -> Any:
-    address = path.replace("<key>", "nothing-here")
+    address = re.sub("<.*>", "nothing-here", path)
     return site.http.open(address, method=method, headers=headers, json={} if method == "POST" else None)
 
 
@@ -90,7 +95,7 @@ def test_who_is_refused_changes_nothing_and_asks_nothing_of_the_store(keyed: tup
         headers = bearing(tokens[role]) if role else {}
         for (method, path), roles in TABLE.items():
             if role not in roles:
-                call(site, method, path.replace("<key>", "payments"), **headers)
+                call(site, method, re.sub("<.*>", "payments", path), **headers)
     assert site.store.asked == []
 
 

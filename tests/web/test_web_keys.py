@@ -194,7 +194,12 @@ def test_a_change_is_by_the_keys_owner_whatever_the_body_says(site: Site, tokens
         "kind": "human",
         "authenticated": f"key:{id_of(tokens['operator'])}",
     }
-    assert entry["origin"] == {"host": "127.0.0.1", "tool": "curl/8", "claimed": "somebody else"}
+    assert entry["origin"] == {
+        "host": "127.0.0.1",
+        "address": "127.0.0.1",
+        "tool": "curl/8",
+        "claimed": "somebody else",
+    }
 
 
 def test_a_keys_last_use_is_written_once_an_hour_and_off_the_path(site: Site, tokens: dict[str, str]) -> None:

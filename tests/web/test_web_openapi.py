@@ -24,7 +24,7 @@ from test_web_docs import examples, founding_site
 from webkit import Site, bearing
 from werkzeug.test import TestResponse
 
-from rollout.web.openapi import openapi_document
+from rollout.web.openapi import PARAMETER, openapi_document
 from rollout.web.openapi_calls import CALLS
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -44,7 +44,7 @@ def described(site: Site) -> dict[str, Any]:
 
 def test_every_route_is_described_and_nothing_else(site: Site) -> None:
     routes = {
-        (method.lower(), str(rule).replace("<", "{").replace(">", "}"))
+        (method.lower(), PARAMETER.sub(r"{\1}", str(rule)))
         for rule in site.app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
@@ -78,7 +78,7 @@ def check(document: dict[str, Any], template: str, response: TestResponse) -> No
 def template_of(site: Site, method: str, address: str) -> str:
     adapter = site.app.url_map.bind("localhost")
     rule, _ = adapter.match(address.partition("?")[0], method=method, return_rule=True)
-    return str(rule).replace("<", "{").replace(">", "}")
+    return PARAMETER.sub(r"{\1}", str(rule))
 
 
 def test_the_answers_that_the_documentation_shows_are_as_described() -> None:
