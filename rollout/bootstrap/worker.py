@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import Flask
 
 from rollout.bootstrap.bodies import LOOK_EVERY, BodyWatch, end_now
-from rollout.bootstrap.file_reports import FileReports
+from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
 from rollout.bootstrap.handing_over import hand_over_last, start_handing_over
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import Residents, collect_seldom
@@ -107,7 +107,10 @@ def _app(settings: WebSettings) -> Flask:
         counters,
         intake,
         FileReports(folder).read,
+        record_report=FileReports(folder, RECORD_REPORT).read,
         unconfirmed=lambda: roll.unconfirmed,
+        publisher=publisher,
+        stream=_where_streams_are(folder),
         gate=gate,
         origins=frozenset(settings.cors_origins),
         contexts=read_context_keys(settings.context_keys) if settings.context_keys else None,
