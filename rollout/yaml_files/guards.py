@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from rollout.core.attributes import AttributeType
 from rollout.core.errors import InvalidInput
+from rollout.core.flags import TARGETING_ATTRIBUTE
 from rollout.core.guards import Guard, GuardAction
 from rollout.core.shares import Share
 from rollout.yaml_files.fields import Fields, entries, fields_of, one_of
@@ -120,7 +121,11 @@ def _grouping(fields: Fields, scope: Scope) -> str | None:
         return None
     by = scope.notes.attempt(scope.attribute, node, None)
     attribute = scope.attributes.get(by) if by else None
-    if attribute and attribute.type not in _GROUPING:
+    if by == TARGETING_ATTRIBUTE:
+        scope.notes.error(
+            node, f"'{by}' is one person, not a group", "what guards find is kept in the audit, which names nobody"
+        )
+    elif attribute and attribute.type not in _GROUPING:
         scope.notes.error(
             node, f"'{by}' is a {attribute.type}, which has no groups", "name a string, boolean or version"
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from rollout.core.attributes import AttributeType
-from rollout.core.flags import FLAG_KEY
+from rollout.core.flags import FLAG_KEY, TARGETING_ATTRIBUTE
 from rollout.core.guards import GuardAction
 from rollout.core.segments import EVERYONE
 from rollout.core.windows import DAYS
@@ -155,7 +155,9 @@ def _guard() -> Schema:
                 **bounds,
                 "max_ratio": {"type": "number", "minimum": 1, "description": "Of the odds of failing. Default 1.25."},
                 "counts": _list(_name(), "Classes of failure that count. Default: all.", some=True, unique=True),
-                "by": _word(64) | {"description": "An attribute: each of its values is judged on its own."},
+                "by": _word(64)
+                | {"description": "An attribute: each of its values is judged on its own."}
+                | {"not": {"const": TARGETING_ATTRIBUTE}},
                 "min_samples": {"type": "integer", "minimum": 1, "maximum": 999_999_999, "default": 100},
                 "confidence": _percentage("How sure a verdict has to be. Default 99%."),
                 "no_data": _duration("Silence for this long holds the rollout. Default 10m.") | _not(_NO_TIME),
