@@ -1,5 +1,5 @@
-"""When a worker hands the outcomes that it took to the store: each second, and when it ends. Where that cannot be done
-any more, it says how many are lost.
+"""When a worker hands the outcomes that it took, and whom it served, to the store: each second, and when it ends. Where
+that cannot be done any more, it says how many outcomes are lost.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from multiprocessing.util import Finalize
 
 from rollout.bootstrap.threads import Repeated
 from rollout.core.errors import StoreUnavailable
+from rollout.service.exposures import Exposures
 from rollout.service.outcomes import Intake
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,12 @@ def start_handing_over(intake: Intake) -> None:
     Finalize(None, hand_over_last, args=[intake], exitpriority=1)
 
 
+def start_counting(exposures: Exposures) -> None:
+    """As above. Who was served in the last second of a worker that is killed is not counted."""
+    Repeated("exposures", lambda: _count(exposures), HAND_OVER_EVERY).start()
+    Finalize(None, _count, args=[exposures], exitpriority=1)
+
+
 def hand_over_last(intake: Intake) -> None:
     try:
         intake.flush()
@@ -34,3 +41,8 @@ def hand_over_last(intake: Intake) -> None:
 def _hand_over(intake: Intake) -> None:
     with suppress(StoreUnavailable):  # the log of the store says so, and a later round hands them over
         intake.flush()
+
+
+def _count(exposures: Exposures) -> None:
+    with suppress(StoreUnavailable):
+        exposures.flush()

@@ -33,8 +33,9 @@ from rollout.bootstrap.stream_settings import StreamSettings
 from rollout.bootstrap.supervised import Supervised
 from rollout.bootstrap.threads import JOIN_WITHIN, Repeated
 from rollout.core.audit import Actor
-from rollout.core.errors import InvalidInput, StoreUnavailable
+from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
 from rollout.service.controller import TICK_EVERY, Controller
+from rollout.service.exposed_days import note_days
 from rollout.service.file_loader import FileLoader, FileReport, failed_load_document
 from rollout.service.follower import Follower
 from rollout.service.gathering import Gatherer
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 
 NOTICE_EVERY = 1.0  # seconds
 GATHER_EVERY = 5.0  # seconds: so long after a minute its outcomes are asked for, at the latest
+NOTE_DAYS_EVERY = 60.0  # seconds
 SHIP_EVERY = 1.0  # seconds, and after each change
 SETTLED_WITHIN = 3.0  # seconds
 GAVE_UP = "the web server does not come up"
@@ -203,6 +205,7 @@ class Server:
         self._moving = Repeated("controller", self._move, TICK_EVERY)
         self._noticing = Repeated("store log", StoreLog(self._follower).look, NOTICE_EVERY)
         self._noting = Repeated("notes", self._notices.flush, NOTICE_EVERY)
+        self._counting = Repeated("people", self._note_days, NOTE_DAYS_EVERY)
         self._keeping = Repeated("snapshot", self._keeper.keep, KEEP_EVERY)
         gatherer = Gatherer(self._store, self._follower, ask_prometheus)
         self._gathering = Repeated("prometheus", gatherer.look, GATHER_EVERY)
@@ -227,6 +230,7 @@ class Server:
             self._beating,
             self._noticing,
             self._noting,
+            self._counting,
             self._shipping,
         ):
             running.callback(part.stop)
@@ -256,6 +260,10 @@ class Server:
     def _loader(self, file: Path) -> FileLoader:
         handled = HandledFile(Path(self._settings.data_dir), self._settings.origin)
         return FileLoader(self._store, lambda: self._follower.current.state, handled, _file_actor(file))
+
+    def _note_days(self) -> None:
+        with suppress(StoreUnavailable, RevisionConflict):  # the next round does it
+            note_days(self._store, Operations(self._store), self._settings.server_id)
 
     def _load_failed(self, report: FileReport) -> None:
         self._notices.load_failed(_file_actor(Path(report.name)), failed_load_document(report))

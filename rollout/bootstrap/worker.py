@@ -18,7 +18,7 @@ from flask import Flask
 
 from rollout.bootstrap.bodies import LOOK_EVERY, BodyWatch, end_now
 from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
-from rollout.bootstrap.handing_over import hand_over_last, start_handing_over
+from rollout.bootstrap.handing_over import hand_over_last, start_counting, start_handing_over
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import Residents, collect_seldom
 from rollout.bootstrap.parent import end_with
@@ -28,6 +28,7 @@ from rollout.bootstrap.stream_address import LOOK_FOR_STREAMS_EVERY, StreamAddre
 from rollout.bootstrap.threads import Repeated
 from rollout.core.definitions import FlagFile
 from rollout.service.desk import StoreDesk
+from rollout.service.exposures import Exposures
 from rollout.service.follower import Follower
 from rollout.service.gate import Gate
 from rollout.service.key_chores import KeyChores
@@ -39,6 +40,7 @@ from rollout.service.roll_call import RollCall
 from rollout.service.snapshot import Snapshot
 from rollout.stores.disk import DiskSnapshot
 from rollout.stores.redis import RedisFlagStore
+from rollout.stores.subjects import subjects_key
 from rollout.telemetry import Counters, configure_logging
 from rollout.web.app import Parts, create_app
 from rollout.web.signed_context import read_context_keys
@@ -101,6 +103,8 @@ def _app(settings: WebSettings) -> Flask:
     desk = StoreDesk(store, _read_text, lambda: follower.current, notices)
     intake = Intake(store, follower, counters)
     start_handing_over(intake)
+    exposures = Exposures(store, follower, subjects_key(folder))
+    start_counting(exposures)
     parts = Parts(
         follower,
         desk,
@@ -110,6 +114,7 @@ def _app(settings: WebSettings) -> Flask:
         record_report=FileReports(folder, RECORD_REPORT).read,
         unconfirmed=lambda: roll.unconfirmed,
         publisher=publisher,
+        served=exposures.served,
         stream=_where_streams_are(folder),
         gate=gate,
         origins=frozenset(settings.cors_origins),

@@ -14,6 +14,7 @@ from rollout.core.errors import InvalidInput, StoreUnavailable
 from rollout.service.export.contents import Seal, contents
 from rollout.service.export.history import History, walk
 from rollout.service.export.quarters import Quarter
+from rollout.service.exposed_days import counted_days
 from rollout.service.operations import Request
 from rollout.stores.anchors import ANCHORS_FILE, Anchors, read_anchors
 from rollout.stores.exports import check_new, last_shown, remember, write_folder
@@ -35,7 +36,8 @@ def export(desk: Desk, quarter: Quarter, folder: Path, data_dir: Path, reason: s
     Anchors(record, key).add(history.whole)
     seal = Seal(key.public, key.sign, instant_text(datetime.now(UTC)))
     shown = last_shown(record, history.chain.size)
-    files, manifest = contents(history, read_anchors(record / ANCHORS_FILE), shown, {}, seal)
+    people = counted_days(history.counted, quarter.days)
+    files, manifest = contents(history, read_anchors(record / ANCHORS_FILE), shown, people, seal)
     last = manifest["last"]
     about = {
         "quarter": str(quarter),

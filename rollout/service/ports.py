@@ -16,6 +16,7 @@ HOUR_MS = 3_600_000
 
 INTENTS_KEPT = timedelta(hours=1)  # at the least; half an hour longer at the most
 COUNTS_KEPT = timedelta(hours=3)
+EXPOSED_KEPT = timedelta(days=9)
 GROUPS_UNTIL = 1800  # fields of one flag and minute: the rest of
 MOST_FIELDS = 2000  # is for totals, and for the one that counts what found no place
 
@@ -238,6 +239,18 @@ class FlagStore(Protocol):
 
     def vitals(self) -> Vitals:
         """How it is set up."""
+
+    def expose(self, day: str, people: Mapping[str, Sequence[bytes]]) -> None:
+        """Counts these people, by the counter's name, on a day; whoever was counted on it before counts once. Kept for
+        EXPOSED_KEPT after the last call."""
+
+    def exposed(self, day: str) -> Mapping[str, int]:
+        """About how many people each counter of a day has."""
+
+    def forget_exposed(self, day: str) -> None: ...
+
+    def claim(self, name: str, lifetime: timedelta) -> bool:
+        """True for the first that asks, until `lifetime` is over."""
 
     def close(self) -> None:
         """Gives connections back. Closing twice is fine."""

@@ -21,6 +21,9 @@
 --   {ns}:server:<id>    string  the server's last report, expires when its lifetime is over
 --   {ns}:servers        zset    server id -> when it was heard last (ms): which of the above to look for
 --   {ns}:key-uses       hash    id of a caller's key -> the hour (since 1970) in which it was used last
+--   {ns}:exposed:<day>  set     names of the day's counters, <id of the key>/<flag>; with the next until the day is noted
+--   {ns}:people:<day>:<name>    HyperLogLog of who was served the flag's on side, as keyed hashes; or for nine days
+--   {ns}:claim:<name>   string  somebody does this already, until it expires
 -- and outcomes by count.lua.
 --
 -- KEYS  head, shared, flags, audit, changes, request, evidence, blob...

@@ -9,7 +9,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,24 @@ def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
             os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
     beside.replace(path)
+    sync_folder(path.parent)
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Makes a file that its owner alone may read, whole, unless there is one: that is never replaced."""
+    if path.exists():
+        return
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with suppress(FileExistsError):  # another process was quicker
+            os.link(beside, path)
+    finally:
+        beside.unlink()
     sync_folder(path.parent)
 
 

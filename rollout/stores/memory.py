@@ -63,6 +63,8 @@ class MemoryFlagStore:
         self._head_hash = ""
         self._noted = 0  # since the last commit
         self._lost: bytes | None = None
+        self._exposed: dict[str, dict[str, set[bytes]]] = {}
+        self._claims: dict[str, int] = {}  # until when
         self._notes: list[tuple[Place, bytes]] = []
         self._shared: bytes | None = None
         self._flags: dict[str, bytes] = {}
@@ -231,6 +233,28 @@ class MemoryFlagStore:
 
     def vitals(self) -> Vitals:
         return Vitals("memory")
+
+    def expose(self, day: str, people: Mapping[str, Sequence[bytes]]) -> None:
+        with self._changed:
+            counted = self._exposed.setdefault(day, {})
+            for name, hashes in people.items():
+                counted.setdefault(name, set()).update(hashes)
+
+    def exposed(self, day: str) -> Mapping[str, int]:
+        with self._changed:
+            return {name: len(hashes) for name, hashes in self._exposed.get(day, {}).items()}
+
+    def forget_exposed(self, day: str) -> None:
+        with self._changed:
+            self._exposed.pop(day, None)
+
+    def claim(self, name: str, lifetime: timedelta) -> bool:
+        with self._changed:
+            now = self._clock()
+            if self._claims.get(name, now) > now:
+                return False
+            self._claims[name] = now + lifetime // timedelta(milliseconds=1)
+            return True
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -25,6 +25,7 @@ from rollout.core.chain import Place, entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
 from rollout.service.ports import (
     COUNTS_KEPT,
+    EXPOSED_KEPT,
     GROUPS_UNTIL,
     HOUR_MS,
     MAX_TICK_GAP,
@@ -45,6 +46,7 @@ from rollout.stores import FORKED, told
 
 DEADLINE = timedelta(seconds=0.5)  # for a connection, and for each answer
 WAITING_SLICE = timedelta(seconds=0.5)  # while waiting for changes, a server that hangs is noticed after this
+PEOPLE_AT_ONCE = 1000  # in one command
 BULKY = 256 * 1024  # bytes of a commit from which on it gets
 BULKY_DEADLINE = timedelta(seconds=10)  # because sending and syncing a member list takes longer
 LONGEST_GAP_MS = str(MAX_TICK_GAP // timedelta(milliseconds=1))
@@ -339,6 +341,37 @@ class RedisFlagStore:
                 return Vitals(None)
             return _vitals(found, self._access)
 
+    def expose(self, day: str, people: Mapping[str, Sequence[bytes]]) -> None:
+        with self._plainly(), self._client.pipeline(transaction=False) as pipeline:
+            for name, hashes in people.items():
+                for first in range(0, len(hashes), PEOPLE_AT_ONCE):
+                    pipeline.pfadd(self._keys.people(day, name), *hashes[first : first + PEOPLE_AT_ONCE])
+                pipeline.expire(self._keys.people(day, name), EXPOSED_KEPT)
+                pipeline.sadd(self._keys.exposed(day), name)
+            pipeline.expire(self._keys.exposed(day), EXPOSED_KEPT)
+            pipeline.execute()
+
+    def exposed(self, day: str) -> Mapping[str, int]:
+        with self._plainly():
+            names = self._counters(day)
+            with self._client.pipeline(transaction=False) as pipeline:
+                for name in names:
+                    pipeline.pfcount(self._keys.people(day, name))
+                return dict(zip(names, pipeline.execute(), strict=True))
+
+    def forget_exposed(self, day: str) -> None:
+        with self._plainly():
+            names = self._counters(day)
+            self._client.delete(self._keys.exposed(day), *(self._keys.people(day, name) for name in names))
+
+    def _counters(self, day: str) -> list[str]:
+        return sorted(name.decode() for name in self._client.smembers(self._keys.exposed(day)))
+
+    def claim(self, name: str, lifetime: timedelta) -> bool:
+        with self._plainly():
+            lifetime_ms = lifetime // timedelta(milliseconds=1)
+            return bool(self._client.set(self._keys.claim(name), b"", nx=True, px=lifetime_ms))
+
     def close(self) -> None:
         self._closed = True
         for client in (self._client, self._follower, self._patient):
@@ -441,6 +474,15 @@ class _Keys:
 
     def blob(self, digest: str) -> str:
         return f"{self._prefix}blob:{digest}"
+
+    def exposed(self, day: str) -> str:
+        return f"{self._prefix}exposed:{day}"
+
+    def people(self, day: str, name: str) -> str:
+        return f"{self._prefix}people:{day}:{name}"
+
+    def claim(self, name: str) -> str:
+        return f"{self._prefix}claim:{name}"
 
     def request(self, request_id: str) -> str:
         return f"{self._prefix}request:{request_id}"

@@ -4,8 +4,6 @@ readable by its owner alone. The public half is what an auditor is given once.
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -13,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from rollout.core.errors import StoreUnavailable
-from rollout.stores.disk import sync_folder
+from rollout.stores.disk import write_once
 
 KEY_FILE = "audit-key.pem"
 
@@ -35,8 +33,8 @@ def signing_key(folder: Path) -> SigningKey:
     """The one in the data folder, made where there is none. Raises StoreUnavailable for a file that is no such key, and
     OSError."""
     path = folder / KEY_FILE
-    with suppress(FileExistsError):
-        _make(path)
+    if not path.exists():
+        write_once(path, _new_key())
     return read_key(path)
 
 
@@ -60,21 +58,7 @@ def proves(public: str, message: bytes, signature: str) -> bool:
     return True
 
 
-def _make(path: Path) -> None:
-    """Raises FileExistsError where there is one: a key is never replaced."""
-    if path.exists():
-        return
-    content = Ed25519PrivateKey.generate().private_bytes(
+def _new_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(beside, path)
-    finally:
-        beside.unlink()
-    sync_folder(path.parent)

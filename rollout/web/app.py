@@ -30,7 +30,7 @@ def create_app(parts: Parts) -> Flask:
     app = Flask("rollout.web", static_folder=None)
     app.response_class = JsonResponse
     app.url_map.merge_slashes = False  # it would redirect, with a page of HTML
-    checker = Checker(parts.follower, parts.counters)
+    checker = Checker(parts.follower, parts.counters, parts.served)
     gate = parts.gate or Gate(lambda: parts.follower.current.state.keys, open_without_keys=True)
     publisher = parts.publisher or Publisher(lambda: parts.follower.current)
     for blueprint in (

@@ -16,11 +16,12 @@ from rollout.core.attributes import Value
 from rollout.core.context import MAX_ATTRIBUTES, read_context
 from rollout.core.errors import InvalidInput, StoreUnavailable, UnknownFlag
 from rollout.core.evaluation import Answer, ErrorCode
-from rollout.core.flags import FLAG_KEY
+from rollout.core.flags import FLAG_KEY, TARGETING_ATTRIBUTE
 from rollout.service.follower import Follower
 from rollout.service.gate import ANYBODY, Caller
 from rollout.service.measures import Counters
 from rollout.service.snapshot import Snapshot
+from rollout.web.parts import Served, nobody_counts
 
 BY_GUARD = "guard "
 """So begins what decided where a guard took the flag from somebody."""
@@ -51,6 +52,7 @@ class Checker:
 
     follower: Follower
     counters: Counters
+    served: Served = nobody_counts
 
     def one(
         self, key: str, given: Given, caller: Caller = ANYBODY, signed: Given | None = None
@@ -63,8 +65,10 @@ class Checker:
             check_ready(snapshot, stale)
             self.counters.unknown_flag_checked()
             raise _unknown_flag(key)
-        answer = flag(self._context(given, snapshot, caller, signed))
+        context = self._context(given, snapshot, caller, signed)
+        answer = flag(context)
         self.counters.checked(answer)
+        self.served((answer,), context.get(TARGETING_ATTRIBUTE))
         return _as_told_to(caller, answer), snapshot.revision, stale
 
     def all(self, given: Given, caller: Caller = ANYBODY, signed: Given | None = None) -> Checked:
@@ -79,6 +83,7 @@ class Checker:
         }
         for answer in seen.values():
             self.counters.checked(answer)
+        self.served(seen.values(), context.get(TARGETING_ATTRIBUTE))
         answers = {key: _as_told_to(caller, answer) for key, answer in seen.items()}
         return Checked(answers, snapshot.revision, stale)
 

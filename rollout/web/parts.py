@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from rollout.core.evaluation import Answer
 from rollout.service.desk import Desk
 from rollout.service.follower import Follower
 from rollout.service.gate import Gate
@@ -13,6 +14,14 @@ from rollout.service.measures import Counters
 from rollout.service.outcomes import Intake
 from rollout.service.publishing import Publisher
 from rollout.web.signed_context import ContextKeys
+
+Served: TypeAlias = Callable[[Iterable[Answer], object], None]
+"""Told of each check: the answers, and the targeting key."""
+
+
+def nobody_counts(answers: Iterable[Answer], subject: object) -> None:
+    """Where there is no store that people are counted in."""
+
 
 FileReport: TypeAlias = Callable[[], Mapping[str, Any] | None]
 """What this server knows of its own flags file (its `state`, `problems` ...); None where it has none."""
@@ -28,6 +37,7 @@ class Parts:
     hosts: frozenset[str] = frozenset()  # names by which operators reach us, besides addresses and names without a dot
     record_report: FileReport = lambda: None  # how this server's copy of the audit stands
     unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately
+    served: Served = nobody_counts  # whom a check gave what, for the counts of the day
     stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere
     publisher: Publisher | None = None  # one that somebody prepares; else what clients fetch is made when asked for
     gate: Gate | None = None  # None: one that is open to everybody while there are no keys

@@ -13,6 +13,7 @@ from rollout.core.errors import StoreUnavailable
 from rollout.core.members import digest_of
 from rollout.service.ports import Stored
 from rollout.stores.disk import DiskSnapshot, HandledFile, owned, write_whole
+from rollout.stores.subjects import KEY_BYTES, SUBJECTS_FILE, subjects_key
 
 STORED = Stored(7, 1000, 1000, b'{"a": "\xc3\xa6"}', {"payments": b'{"n":1}', "other": b"{}"})
 LISTS = {digest_of(content): content for content in (b"one", b"two")}
@@ -120,3 +121,19 @@ def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable, match="cannot be used"), owned(tmp_path / "file"):
         pass
+
+
+def test_the_key_of_targeting_keys_is_made_once_and_for_its_owner_alone(tmp_path):
+    first = subjects_key(tmp_path)
+    assert (len(first), subjects_key(tmp_path)) == (KEY_BYTES, first)
+    assert (tmp_path / SUBJECTS_FILE).stat().st_mode & 0o777 == 0o600
+    (tmp_path / SUBJECTS_FILE).unlink()
+    assert subjects_key(tmp_path) != first
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", "00" * 31, "ü" * 64])
+def test_a_key_that_is_none_is_said_and_nobody_waits_for_an_answer_because_of_it(tmp_path, caplog, content):
+    (tmp_path / SUBJECTS_FILE).write_text(content)
+    assert len(subjects_key(tmp_path)) == KEY_BYTES
+    assert "subjects.key is not a key of 32 bytes in hex" in caplog.text
+    assert (tmp_path / SUBJECTS_FILE).read_text() == content

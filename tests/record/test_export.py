@@ -25,6 +25,7 @@ from rollout.service.export.charts import people_chart
 from rollout.service.export.quarters import Quarter, read_quarter
 from rollout.service.export.tables import harmless
 from rollout.service.export.verify import signed
+from rollout.service.exposed_days import note_days
 from rollout.service.shipper import Shipper
 from rollout.stores.anchors import Anchors
 from rollout.stores.segments import Segments, segment_files
@@ -335,6 +336,31 @@ def test_what_is_no_quarter_is_said(text: str) -> None:
 def test_a_quarter_ends_where_the_next_begins() -> None:
     assert read_quarter("2018q4").ends == Quarter(2019, 1).begins
     assert len(Quarter(2020, 1).days) == 91
+
+
+def test_people_who_were_served_a_flag_are_listed_and_drawn_by_the_day(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    site = Site(data, place_at("2018-03-30"))
+    for day, count in (("2018-03-30", 700), ("2018-03-31", 1500), ("2018-04-01", 9)):
+        hashes = [b"person %d" % number for number in range(count)]
+        site.place.store.expose(day, {"key/payments": hashes, "key/wallet": hashes[:3]})
+    site.live(1, 12)
+    site.place.now_ms += 72 * HOUR_MS
+    assert note_days(site.place.store, site.place.operations, "a:8080") == ["2018-03-30", "2018-03-31", "2018-04-01"]
+    site.live(1)
+    folder = site.export("shown")
+    assert (folder / "exposed.csv").read_text("utf-8-sig").splitlines() == [
+        'day,flag,"people, about",hashed with so many keys',
+        "2018-03-30,payments,700,1",
+        "2018-03-30,wallet,3,1",
+        "2018-03-31,payments,1500,1",
+        "2018-03-31,wallet,3,1",
+    ]
+    report = (folder / "report.html").read_text()
+    assert "2018-03-31: about 1,500 people" in report
+    assert "2018-04-01: about" not in report
+    assert auditor_says(folder)[0] == 0
 
 
 def test_people_are_drawn_where_they_were_counted() -> None:

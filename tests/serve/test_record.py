@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from servekit import OwnStore, Service, eventually
+from servekit import IN_ONE_PERCENT, OwnStore, Service, eventually
 
 from rollout.core.chain import follow
+from rollout.service.exposed_days import day_count
+from rollout.stores.redis import RedisFlagStore
 from rollout.stores.segments import read_segments
 
 
@@ -89,6 +92,27 @@ def test_a_quarter_of_a_running_service_is_exported_and_the_service_knows(servic
     (taken,) = [note for note in notes if note["action"] == "export"]
     assert (taken["after"]["quarter"], taken["reason"]) == (quarter, "for the regulator")
     assert "export" in service.command("audit", "notes").stdout
+
+
+def test_whom_the_workers_serve_is_counted_and_no_name_reaches_the_store(
+    service_in: Callable[..., Service], own_store: OwnStore, tmp_path: Path
+) -> None:
+    service = service_in(tmp_path / "site", redis_url=own_store.url).start()
+    people = [f"employee-number-{number}" for number in range(40)]
+    with closing(RedisFlagStore(own_store.url)) as store, Redis(unix_socket_path=str(own_store.socket)) as client:
+        service.change("payments", "set", share="100%")
+        for person in [*people, *people]:
+            service.check(**{**IN_ONE_PERCENT, "user_id": person})
+
+        def counted() -> int:
+            days = [(datetime.now(UTC) - timedelta(days=ago)).date().isoformat() for ago in (0, 1)]
+            return sum(day_count(store.exposed(day)).people.get("payments", 0) for day in days)
+
+        eventually(lambda: counted() >= len(people) - 1)
+        assert counted() <= 2 * len(people) + 1  # midnight may have been between the rounds
+        held = b"".join(client.dump(key) or b"" for key in client.keys("{rollout}:*"))
+    assert b"employee-number" not in held
+    assert (service.folder / ".rollout" / "subjects.key").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_restored_backup_raises_nobody_until_it_is_recovered(

@@ -78,6 +78,15 @@ def test_requests_are_remembered_for_a_day(redis_backend, filled):
     assert 86_000 < redis_backend.server.raw.ttl(redis_backend.key("request:asked")) <= 86_400
 
 
+def test_people_are_kept_as_a_sketch_of_bounded_size_for_some_days(real_backend):
+    store, raw = real_backend.open(), real_backend.server.raw
+    store.expose("2018-02-13", {"k/payments": [b"%016d" % number for number in range(20_000)]})
+    keys = [real_backend.key(name) for name in ("exposed:2018-02-13", "people:2018-02-13:k/payments")]
+    assert all(8 * 86_400 < raw.ttl(key) <= 9 * 86_400 for key in keys)
+    assert raw.get(keys[1])[:4] == b"HYLL"
+    assert raw.strlen(keys[1]) < 12_400
+
+
 def test_a_server_that_forgot_its_scripts_is_taught_again(redis_backend, filled):
     redis_backend.server.raw.script_flush()
     assert filled.commit(commit(1)).revision == 2

@@ -413,3 +413,47 @@ def test_a_keys_last_use_is_remembered_to_the_hour(store):
     assert set(uses) == {"k-one", "k-two"}
     assert all(hour - 1 <= use <= hour + 1 for use in uses.values())
     assert store.revision() == 0
+
+
+def people(*numbers: int) -> list[bytes]:
+    return [b"person %d" % number for number in numbers]
+
+
+def test_people_are_counted_once_on_a_day_by_each_counter(backend):
+    store, other = backend.open(), backend.open()
+    store.expose("2018-02-13", {"k/payments": people(1, 2), "k/wallet": people(1)})
+    other.expose("2018-02-13", {"k/payments": people(2, 3)})
+    other.expose("2018-02-14", {"k/payments": people(1)})
+    assert store.exposed("2018-02-13") == {"k/payments": 3, "k/wallet": 1}
+    assert store.exposed("2018-02-14") == {"k/payments": 1}
+    assert store.exposed("2018-02-15") == {}
+
+
+def test_many_people_are_counted_within_three_percent(store):
+    for first in range(0, 20_000, 5_000):
+        store.expose("2018-02-13", {"k/payments": people(*range(first, first + 5_000))})
+    assert abs(store.exposed("2018-02-13")["k/payments"] - 20_000) < 600
+
+
+def test_people_of_a_day_are_forgotten_alone(store):
+    for day in ("2018-02-13", "2018-02-14"):
+        store.expose(day, {"k/payments": people(1)})
+    store.forget_exposed("2018-02-13")
+    store.forget_exposed("2018-02-12")
+    assert (store.exposed("2018-02-13"), store.exposed("2018-02-14")) == ({}, {"k/payments": 1})
+
+
+def test_counting_people_moves_no_revision(store):
+    store.commit(commit(0))
+    before = store.read()
+    store.expose("2018-02-13", {"k/payments": people(1)})
+    after = store.read()
+    assert (after.revision, after.notes, after.head_hash) == (before.revision, before.notes, before.head_hash)
+
+
+def test_what_one_server_claimed_no_other_gets_until_it_is_over(backend):
+    store, other = backend.open(), backend.open()
+    assert store.claim("a day", LONG)
+    assert not other.claim("a day", LONG)
+    assert other.claim("another day", timedelta(milliseconds=1))
+    eventually(lambda: store.claim("another day", LONG))

@@ -22,6 +22,7 @@ from rollout.service.export.report import report
 from rollout.service.export.tables import (
     APPROVAL_COLUMNS,
     ENTRY_COLUMNS,
+    EXPOSURE_COLUMNS,
     TRIP_COLUMNS,
     approval_rows,
     entry_rows,
@@ -29,13 +30,11 @@ from rollout.service.export.tables import (
     table,
     trip_rows,
 )
+from rollout.service.exposed_days import DayCount
 
 VERSION = 1
 MESSAGE = b"rollout-export:v1\n"
 LONGEST_QUIET = timedelta(hours=2)  # between anchors that are signed each hour
-
-Exposed = Mapping[str, Mapping[str, int]]
-"""Day -> flag -> about how many people were served its on side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +56,16 @@ class Seal:
 
 
 def contents(
-    history: History, anchors: Sequence[Anchor], shown: Shown | None, exposed: Exposed, seal: Seal
+    history: History, anchors: Sequence[Anchor], shown: Shown | None, exposed: Mapping[str, DayCount], seal: Seal
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """The files by their names, and the manifest."""
+    """The files by their names, and the manifest. `exposed`: by day."""
     until = [anchor for anchor in anchors if anchor.size <= history.chain.size]
     files = {
         "entries.jsonl": b"".join(line + b"\n" for line in history.lines),
         "entries.csv": table(ENTRY_COLUMNS, entry_rows(history.entries)),
         "approvals.csv": table(APPROVAL_COLUMNS, approval_rows(history.entries)),
         "trips.csv": table(TRIP_COLUMNS, trip_rows(history.entries)),
-        "exposed.csv": table(("day", "flag", "people, about"), exposure_rows(exposed)),
+        "exposed.csv": table(EXPOSURE_COLUMNS, exposure_rows(exposed)),
         "anchors.jsonl": b"".join(anchor.line() + b"\n" for anchor in until),
         "verify.py": Path(__file__).with_name("verify.py").read_bytes(),
         **_file_texts(history),

@@ -15,6 +15,7 @@ from rollout.core.merkle import leaf_hash
 from rollout.core.progress import FlagRecord, State
 from rollout.service.encoding import unpack_json
 from rollout.service.export.quarters import Quarter
+from rollout.service.exposed_days import ACTION as COUNTED
 from rollout.service.replay import replay
 from rollout.service.snapshot import FetchBlob
 
@@ -42,6 +43,7 @@ class History:
     leaves: list[bytes] = field(default_factory=list)  # of all entries to the quarter's end
     lines: list[bytes] = field(default_factory=list)  # of the quarter
     entries: list[Document] = field(default_factory=list)  # the same
+    counted: list[Document] = field(default_factory=list)  # who was served what, told when a day was over
     shares: dict[str, list[tuple[str, Exposed]]] = field(default_factory=dict)  # flag -> from when on, what
     records: Mapping[str, FlagRecord] = field(default_factory=dict)  # at the end
     versions: list[Version] = field(default_factory=list)
@@ -54,6 +56,8 @@ def walk(lines: Iterable[bytes], quarter: Quarter, blob: FetchBlob) -> History:
         entry = read_line(line)
         when = quarter.place(entry["at"])
         history.whole = history.whole.plus(line)
+        if entry["action"] == COUNTED:
+            history.counted.append(entry)
         if when > 0:
             continue
         if when == 0 and not history.entries:

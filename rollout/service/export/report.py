@@ -14,6 +14,8 @@ from rollout.core.documents import Document
 from rollout.service.export.charts import Mark, people_chart, share_chart
 from rollout.service.export.history import History
 from rollout.service.export.tables import approval_rows, standing_words, trip_rows
+from rollout.service.exposed_days import ACTION as COUNTED
+from rollout.service.exposed_days import DayCount
 
 KINDS = {
     "entry": "place",
@@ -66,8 +68,8 @@ code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: a
 """ + "".join(f".line{n} {{ stroke: var(--l{n}); }} .name{n} {{ fill: var(--l{n}); }}\n" for n in range(5))
 
 
-def report(history: History, manifest: Mapping[str, Any], exposed: Mapping[str, Mapping[str, int]]) -> bytes:
-    """`exposed`: day -> flag -> people."""
+def report(history: History, manifest: Mapping[str, Any], exposed: Mapping[str, DayCount]) -> bytes:
+    """`exposed`: by day."""
     title = f"Record of {history.quarter}"
     body = "".join(
         (
@@ -108,11 +110,12 @@ def _opening(history: History, title: str) -> str:
     return f'<header><h1>{title}</h1><p class="soft">{when}</p></header><ul class="figures">{listed}</ul>'
 
 
-def _flags(history: History, exposed: Mapping[str, Mapping[str, int]]) -> str:
+def _flags(history: History, exposed: Mapping[str, DayCount]) -> str:
     shown = [key for key in sorted(history.shares) if any(points for _, points in history.shares[key])]
     others = sorted(set(history.shares) - set(shown))
     parts = [
-        _flag(history, key, {day: counts[key] for day, counts in exposed.items() if key in counts}) for key in shown
+        _flag(history, key, {day: one.people[key] for day, one in exposed.items() if key in one.people})
+        for key in shown
     ]
     rest = f'<p class="soft">On for nobody all the time: {escape(", ".join(others))}.</p>' if others else ""
     return f"<h2>Flags</h2>{''.join(parts) or '<p>No flag was on for anybody.</p>'}{rest}"
@@ -168,7 +171,8 @@ def _approvals(history: History) -> str:
 
 
 def _noted(history: History) -> str:
-    notes = [entry for entry in history.entries if entry.get("note")]
+    """But the counts of days, which are drawn."""
+    notes = [entry for entry in history.entries if entry.get("note") and entry["action"] != COUNTED]
     rows = [[_time(one), one["actor"]["id"], one["action"], one["flag"], standing_words(one, "after")] for one in notes]
     if not rows:
         return ""

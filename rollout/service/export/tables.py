@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rollout.core.chain import place_of, place_text
 from rollout.core.documents import Document
 from rollout.core.shares import Share
+from rollout.service.exposed_days import DayCount
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
@@ -23,6 +24,7 @@ TRIP_COLUMNS = (
     "place", "at", "flag", "guard", "metric", "bound", "about", "samples", "failures", "of", "drill", "stands then",
     "reason",
 )  # fmt: skip
+EXPOSURE_COLUMNS = ("day", "flag", "people, about", "hashed with so many keys")
 
 
 def harmless(cell: object) -> str:
@@ -111,9 +113,13 @@ def _trip(entry: Document, evidence: Document) -> list[object]:
     ]
 
 
-def exposure_rows(exposed: Mapping[str, Mapping[str, int]]) -> list[list[object]]:
-    """`exposed`: day -> flag -> people."""
-    return [[day, flag, count] for day, flags in sorted(exposed.items()) for flag, count in sorted(flags.items())]
+def exposure_rows(exposed: Mapping[str, DayCount]) -> list[list[object]]:
+    """`exposed`: by day."""
+    return [
+        [day, flag, people, counted.keys]
+        for day, counted in sorted(exposed.items())
+        for flag, people in sorted(counted.people.items())
+    ]
 
 
 def standing_words(entry: Document, side: str) -> str:

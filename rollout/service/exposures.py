@@ -1,0 +1,172 @@
+"""Who was served a flag's on side, for the counts of the day. A check puts a targeting key into a set and does nothing
+else; a thread takes them out again each second, makes them keyed hashes, and hands those that are new over to the
+store, which keeps a HyperLogLog of each day and flag: 12 KB at the most, from which nobody can be read. All that waits
+is bounded: people who find no place are not counted, and the log says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
+
+from rollout.core.evaluation import Answer
+from rollout.core.flags import Flag
+from rollout.core.progress import State
+from rollout.service.follower import Follower
+from rollout.service.ports import FlagStore
+
+MOST_AT_ONCE = 50_000
+"""People of one flag between two rounds: several times what one worker answers in a second."""
+
+MOST_KEPT = 200_000
+"""Of all flags together, those that wait for the store and those that are known to have been counted today: some 20 MB
+each, in each worker."""
+
+MOST_HANDED_OVER = 20_000
+"""In one round: what costs a worker some 20 ms of each second. The rest waits."""
+
+HASH_BYTES = 16
+
+log = logging.getLogger(__name__)
+
+Hashes = dict[str, set[bytes]]
+"""Flag -> people, as keyed hashes."""
+
+
+@dataclass
+class Exposures:
+    """Of one worker. `served` is called by the thread that answers requests, `flush` by one other. `key` makes
+    targeting keys into hashes; it never leaves the servers' disks."""
+
+    store: FlagStore
+    follower: Follower
+    key: bytes
+    _served: Mapping[str, set[str]] = field(default_factory=dict)
+    _state: State | None = None
+    _waiting: Hashes = field(default_factory=dict)
+    _counted: Hashes = field(default_factory=dict)
+    _day: str = ""
+    _full: bool = False
+
+    def served(self, answers: Iterable[Answer], subject: object) -> None:
+        """On the path of every check. `subject`: None where it did not say who it is."""
+        if not isinstance(subject, str):
+            return
+        counted = self._served
+        for answer in answers:
+            if answer.on and (people := counted.get(answer.flag)) is not None and len(people) < MOST_AT_ONCE:
+                people.add(subject)
+
+    def flush(self) -> None:
+        """Raises StoreUnavailable; what was to be handed over waits then, and is of the day on which it is."""
+        self._look_at_flags()
+        self._take()
+        if not self._waiting:
+            return
+        self._begin_day(day_at(self.store.read([]).now_ms))
+        self._waiting = _without(self._waiting, self._counted)
+        batch = _first_of(self._waiting, MOST_HANDED_OVER)
+        if not batch:
+            return
+        self.store.expose(self._day, {counter_name(self.key, flag): list(people) for flag, people in batch.items()})
+        self._handed_over(batch)
+
+    def _look_at_flags(self) -> None:
+        state = self.follower.current.state
+        if state is not self._state:
+            self._state = state
+            keys = [key for key, record in state.records.items() if is_counted(record.flag)]
+            self._served = {key: self._served.get(key, set()) for key in keys}
+
+    def _take(self) -> None:
+        """What finds no place is not counted."""
+        room, hashes, keyed_hash = MOST_KEPT - _size(self._waiting), dict[str, bytes](), keyed_hashing(self.key)
+        for flag, people in self._served.items():
+            waiting = self._waiting.get(flag, set())
+            fresh = _all_of(people, hashes, keyed_hash) - waiting
+            if len(fresh) > room:
+                self._say_full()
+                fresh = set(islice(fresh, room))
+            if fresh:
+                self._waiting[flag] = waiting | fresh
+                room -= len(fresh)
+
+    def _handed_over(self, batch: Hashes) -> None:
+        """Flags of which some did not fit come last the next time, so that each has its turn."""
+        for flag, people in batch.items():
+            self._counted.setdefault(flag, set()).update(people)
+            left = self._waiting.pop(flag) - people
+            if left:
+                self._waiting[flag] = left
+        if _size(self._counted) > MOST_KEPT:
+            self._counted = {}
+
+    def _begin_day(self, day: str) -> None:
+        if day != self._day:
+            self._day, self._counted, self._full = day, {}, False
+
+    def _say_full(self) -> None:
+        if not self._full:
+            log.warning("more people are served than can be counted today: exposures will be too low")
+        self._full = True
+
+
+def is_counted(flag: Flag) -> bool:
+    """What is on for everybody, and always was, counts nobody: who asked would say nothing about the flag."""
+    return bool(flag.rollout or flag.audience or flag.rules)
+
+
+def keyed_hashing(key: bytes) -> Callable[[str], bytes]:
+    """HMAC-SHA-256 (RFC 2104), cut. Without the key, of 64 bytes at the most, nobody can tell whose it is, nor try. The
+    two blocks that it makes of the key are made once: that is half of what `hmac.digest` costs for each person."""
+    block = key.ljust(sha256().block_size, b"\0")
+    inner, outer = (bytes(byte ^ pad for byte in block) for pad in (0x36, 0x5C))
+
+    def keyed_hash(subject: str) -> bytes:
+        message = subject.encode("utf-8", "surrogatepass")
+        return sha256(outer + sha256(inner + message).digest()).digest()[:HASH_BYTES]
+
+    return keyed_hash
+
+
+def counter_name(key: bytes, flag: str) -> str:
+    """Hashes of different keys must not be counted as one."""
+    return f"{sha256(b'rollout-subjects:v1' + key).hexdigest()[:12]}/{flag}"
+
+
+def day_at(now_ms: int) -> str:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
+
+
+def _all_of(people: set[str], hashes: dict[str, bytes], keyed_hash: Callable[[str], bytes]) -> set[bytes]:
+    """Each of them hashed once, however many flags they were served. Taking out one by one loses nobody whom a check
+    puts in meanwhile."""
+    taken = set()
+    while people:
+        subject = people.pop()
+        found = hashes.get(subject)
+        if found is None:
+            found = hashes[subject] = keyed_hash(subject)
+        taken.add(found)
+    return taken
+
+
+def _first_of(waiting: Hashes, most: int) -> Hashes:
+    """At most so many, each flag's in turn."""
+    batch: Hashes = {}
+    for flag, people in waiting.items():
+        batch[flag] = set(islice(people, most - _size(batch)))
+    return {flag: people for flag, people in batch.items() if people}
+
+
+def _without(people: Hashes, known: Hashes) -> Hashes:
+    left = {flag: hashes - known.get(flag, set()) for flag, hashes in people.items()}
+    return {flag: hashes for flag, hashes in left.items() if hashes}
+
+
+def _size(hashes: Hashes) -> int:
+    return sum(len(people) for people in hashes.values())
