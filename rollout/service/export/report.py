@@ -111,12 +111,12 @@ def _opening(history: History, title: str) -> str:
 
 
 def _flags(history: History, exposed: Mapping[str, DayCount]) -> str:
-    shown = [key for key in sorted(history.shares) if any(points for _, points in history.shares[key])]
+    people = {
+        key: {day: one.people[key] for day, one in exposed.items() if key in one.people} for key in history.shares
+    }
+    shown = [key for key in sorted(history.shares) if people[key] or _was_on(history, key) or _has_rules(history, key)]
     others = sorted(set(history.shares) - set(shown))
-    parts = [
-        _flag(history, key, {day: one.people[key] for day, one in exposed.items() if key in one.people})
-        for key in shown
-    ]
+    parts = [_flag(history, key, people[key]) for key in shown]
     rest = f'<p class="soft">On for nobody all the time: {escape(", ".join(others))}.</p>' if others else ""
     return f"<h2>Flags</h2>{''.join(parts) or '<p>No flag was on for anybody.</p>'}{rest}"
 
@@ -124,9 +124,21 @@ def _flags(history: History, exposed: Mapping[str, DayCount]) -> str:
 def _flag(history: History, key: str, people: Mapping[str, int]) -> str:
     record = history.records.get(key)
     about = f"{record.flag.description.rstrip('.')}. Owner: {record.flag.owner}" if record else "Archived."
-    chart = share_chart(history.quarter, key, history.shares[key], _marks(history, key))
+    chart = '<p class="soft">On for nobody but by its rules.</p>'
+    if _was_on(history, key):
+        chart = share_chart(history.quarter, key, history.shares[key], _marks(history, key))
     bars = people_chart(history.quarter, key, people)
     return f'<section class="flag"><h3>{escape(key)}</h3><p class="soft">{escape(about)}</p>{chart}{bars}</section>'
+
+
+def _was_on(history: History, key: str) -> bool:
+    return any(points for _, points in history.shares[key])
+
+
+def _has_rules(history: History, key: str) -> bool:
+    """Whoever a rule serves has the flag whatever its share."""
+    record = history.records.get(key)
+    return record is not None and record.flag.enabled and bool(record.flag.rules)
 
 
 def _marks(history: History, key: str) -> list[Mark]:
