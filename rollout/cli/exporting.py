@@ -54,7 +54,8 @@ def export(desk: Desk, quarter: Quarter, folder: Path, data_dir: Path, reason: s
 
 def _history(record: Path, quarter: Quarter) -> History:
     try:
-        return walk(read_segments(record), quarter, lambda digest: read_kept(record, digest))
+        anchors = read_anchors(record / ANCHORS_FILE)
+        return walk(read_segments(record), quarter, lambda digest: read_kept(record, digest), anchors)
     except BrokenChain as broken:
         raise StoreUnavailable(
             f"the record does not hold: {broken}", "`rollout audit verify` says more; nothing was exported"

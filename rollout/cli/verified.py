@@ -24,8 +24,8 @@ def tell_export(faults: Sequence[str], as_json: bool) -> int:
     return Exit.FAILED if faults else Exit.DONE
 
 
-def tell_verified(verified: Verified, as_json: bool) -> int:
-    """The exit code."""
+def tell_verified(verified: Verified, as_json: bool, *, compared: bool) -> int:
+    """The exit code. `compared`: the key was, with the one that was handed over."""
     chain = verified.chain
     if as_json:
         stdout().json(
@@ -37,6 +37,7 @@ def tell_verified(verified: Verified, as_json: bool) -> int:
                 "hash": chain.hash,
                 "root": chain.root,
                 "anchors": verified.anchors,
+                "key_compared": compared,
                 "replayed_to": verified.replayed_to,
                 "first_bad": verified.first_bad,
                 "faults": list(verified.faults),
@@ -51,4 +52,6 @@ def tell_verified(verified: Verified, as_json: bool) -> int:
         return Exit.FAILED
     state = "" if verified.replayed_to is None else f"; they give the state in force at {verified.replayed_to}"
     stdout().line(f"{chain.size} entries up to {place_text(chain.place)}, {verified.anchors} anchors: all holds{state}")
+    if not compared:
+        stdout().line("the key was not compared: give the one that `rollout audit key` printed at first, with --key")
     return Exit.DONE

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from rollout.core.anchors import Anchor
 from rollout.core.errors import InvalidInput
 from rollout.core.progress import State
 from rollout.service.encoding import decode_state
@@ -20,11 +22,30 @@ def verify_folder(folder: Path, anchors: Path | None, key: str | None) -> Verifi
         raise InvalidInput(f"there is no record in {folder}", "name its folder, or --data-dir of the service")
     if anchors is not None and not anchors.is_file():
         raise InvalidInput(f"there are no anchors in {anchors}", "name the file that was kept")
-    kept = read_anchors(folder / ANCHORS_FILE)
+    kept, faults = _kept_anchors(folder / ANCHORS_FILE)
     elsewhere = read_anchors(anchors) if anchors else []
-    every = list(dict.fromkeys([*kept, *elsewhere]))
-    verifier = Verifier(every, proves, key)
-    return verifier.verify(read_segments(folder), _state_in_force(folder.parent), lambda one: read_kept(folder, one))
+    own = _own_key(folder.parent)
+    if key and own and own != key:
+        faults.append(f"the key in {folder.parent} is another one, {own[:16]}…")
+    verifier = Verifier(list(dict.fromkeys([*kept, *elsewhere])), proves, key or own)
+    state = _state_in_force(folder.parent)
+    verified = verifier.verify(read_segments(folder), state, lambda one: read_kept(folder, one))
+    return replace(verified, faults=(*faults, *verified.faults))
+
+
+def _kept_anchors(path: Path) -> tuple[list[Anchor], list[str]]:
+    try:
+        return read_anchors(path), []
+    except InvalidInput as error:
+        return [], [error.message]
+
+
+def _own_key(data_dir: Path) -> str | None:
+    """The server's, where this is its data folder and may be read."""
+    try:
+        return read_key(data_dir / KEY_FILE).public
+    except OSError:
+        return None
 
 
 def public_key(data_dir: Path) -> str:

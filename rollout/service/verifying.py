@@ -6,14 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from rollout.core.anchors import Anchor, Proves
 from rollout.core.audit import read_line
 from rollout.core.chain import BrokenChain, Chain, next_places, place_text
+from rollout.core.documents import read_instant
 from rollout.core.errors import RolloutError
 from rollout.core.progress import State
 from rollout.service.replay import replay
 from rollout.service.snapshot import FetchBlob
+
+LONGEST_UNSIGNED = timedelta(hours=2)  # from an entry to one that is not signed either; anchors are made each hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Verified:
 
 @dataclass
 class Verifier:
-    """`key`: the public key that anchors must be signed with; None trusts the one that they name."""
+    """`key`: the public key that anchors must be signed with; None trusts the one that the first of them names."""
 
     anchors: Sequence[Anchor]
     proves: Proves
@@ -51,10 +55,14 @@ class Verifier:
         return Verified(chain, self._standing, replayed_to, tuple(self._faults), self._first_bad)
 
     def _check_signatures(self) -> None:
+        key = self.key or next((anchor.key for anchor in self.anchors), "")
+        others = [anchor for anchor in self.anchors if anchor.key != key]
+        if others:
+            more = f", and so are {len(others) - 1} more" if len(others) > 1 else ""
+            said = f"the anchor of {others[0].at} is signed with another key, {others[0].key[:16]}…{more}"
+            self._faults.append(said)
         for anchor in self.anchors:
-            if self.key is not None and anchor.key != self.key:
-                self._faults.append(f"the anchor of {anchor.at} is signed with another key, {anchor.key[:16]}…")
-            elif not self.proves(anchor.key, anchor.message(), anchor.signature):
+            if anchor.key == key and not self.proves(key, anchor.message(), anchor.signature):
                 self._faults.append(f"the anchor of {anchor.at} is not as it was signed")
 
     def _follow(self, lines: Iterable[bytes]) -> tuple[Chain, list[bytes]]:
@@ -80,7 +88,22 @@ class Verifier:
                 f"{last.at}: its tail was cut off",
                 _next(chain),
             )
+        self._check_signed(kept)
         return chain, kept
+
+    def _check_signed(self, lines: Sequence[bytes]) -> None:
+        """Entries that nothing vouches for may be the last ones alone."""
+        unsigned = lines[self._good.size :]
+        if self._faults or not unsigned:
+            return
+        first, last = read_line(unsigned[0])["at"], read_line(unsigned[-1])["at"]
+        if read_instant(last) - read_instant(first) > LONGEST_UNSIGNED:
+            begins = _next(self._good)
+            self._found(
+                f"no anchor was signed for the entries from {begins}, of {first}, to the last, of {last}: anchors were "
+                "removed, or no server signed for so long",
+                begins,
+            )
 
     def _check_anchors(self, waiting: list[Anchor], chain: Chain) -> list[Anchor]:
         while waiting and waiting[0].size == chain.size:

@@ -14,6 +14,7 @@ from rollout.core.anchors import Anchor, anchor_of, read_anchor
 from rollout.core.chain import Chain
 from rollout.core.documents import instant_text, read_instant
 from rollout.core.errors import InvalidInput
+from rollout.stores.disk import cut_half_a_line
 from rollout.stores.signing import SigningKey
 
 ANCHORS_FILE = "anchors.jsonl"
@@ -43,6 +44,8 @@ class Anchors:
 
     def add(self, chain: Chain) -> Anchor:
         """An anchor, now. Raises OSError."""
+        if self._path.exists():
+            cut_half_a_line(self._path)
         now = self._clock()
         anchor = anchor_of(chain, instant_text(now), self._key.public, self._key.sign)
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -74,6 +74,16 @@ def write_once(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def cut_half_a_line(path: Path) -> None:
+    """An append that a crash cut short was not relied on by anybody."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
 class DiskSnapshot:
     """The last good snapshot of what the store `origin` holds. A snapshot of another store is never read: its revisions
     mean nothing here."""

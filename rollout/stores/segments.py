@@ -17,7 +17,7 @@ from pathlib import Path
 from rollout.core.audit import read_line
 from rollout.core.chain import Chain, follow
 from rollout.core.members import digest_of
-from rollout.stores.disk import sync_folder, write_whole
+from rollout.stores.disk import cut_half_a_line, sync_folder, write_whole
 
 _OPEN = re.compile(r"audit-\d{4}-\d{2}-\d{2}\.jsonl")
 _CLOSED = re.compile(r"audit-\d{4}-\d{2}-\d{2}\.jsonl\.gz")
@@ -36,7 +36,7 @@ class Segments:
         _tidy(folder)
         self._open = _newest_open(folder)
         if self._open:
-            _cut_half_a_line(self._open)
+            cut_half_a_line(self._open)
         self.chain: Chain = follow(read_segments(folder))
 
     def append(self, lines: Sequence[bytes]) -> None:
@@ -119,16 +119,6 @@ def _tidy(folder: Path) -> None:
 
 def _newest_open(folder: Path) -> Path | None:
     return next((path for path in folder.iterdir() if _OPEN.fullmatch(path.name)), None)
-
-
-def _cut_half_a_line(path: Path) -> None:
-    """An append that a crash cut short was not relied on by anybody."""
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def _close(path: Path) -> None:

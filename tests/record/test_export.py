@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from rollout.cli.exporting import export
 from rollout.cli.verifying import public_key, verify_export
 from rollout.core.audit import canonical_line, read_line
+from rollout.core.chain import entry_hash, follow
 from rollout.core.errors import InvalidInput, StoreUnavailable
 from rollout.core.shares import Share
 from rollout.service.export.charts import people_chart
@@ -72,6 +74,26 @@ def edit_entry(folder: Path, number: int, edit: Callable[[bytes], list[bytes]]) 
     path.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
+def exchange_entries(folder: Path, one: int, other: int) -> None:
+    path = folder / "entries.jsonl"
+    lines = path.read_bytes().splitlines()
+    lines[one], lines[other] = lines[other], lines[one]
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+def rewrite_entries(folder: Path) -> None:
+    """With care: each entry names the hash of the one before."""
+    path = folder / "entries.jsonl"
+    path.write_bytes(b"".join(line + b"\n" for line in chained_anew(path.read_bytes().splitlines())))
+
+
+def chained_anew(lines: list[bytes]) -> list[bytes]:
+    made = lines[:1]
+    for line in lines[1:]:
+        made.append(canonical_line(read_line(line) | {"reason": "forged", "previous": entry_hash(made[-1])}))
+    return made
+
+
 def forged(line: bytes) -> list[bytes]:
     return [canonical_line(read_line(line) | {"reason": "forged"})]
 
@@ -89,6 +111,8 @@ TAMPERED: dict[str, Callable[[Path], object]] = {
     "an entry edited": lambda folder: edit_entry(folder, 40, forged),
     "an entry deleted": lambda folder: edit_entry(folder, 40, lambda _: []),
     "an entry doubled": lambda folder: edit_entry(folder, 40, lambda line: [line, line]),
+    "two entries exchanged": lambda folder: exchange_entries(folder, 40, 41),
+    "the whole chain made anew": rewrite_entries,
     "the first entry deleted": lambda folder: edit_entry(folder, 0, lambda _: []),
     "the tail cut": lambda folder: edit_entry(folder, -1, lambda _: []),
     "a table edited": lambda folder: (folder / "entries.csv").write_bytes(b"place\r\n"),
@@ -119,6 +143,33 @@ def test_an_export_that_was_made_anew_with_another_key_is_found_by_the_key(site:
     code, said = auditor_says(copy, "--key", public_key(site.data))
     assert code == 1
     assert "signed with another key" in said
+
+
+def test_entries_that_were_made_anew_and_signed_with_the_true_key_are_found_by_the_anchors(
+    tmp_path: Path,
+) -> None:
+    """Whoever has the key can make a new manifest, and not what was signed of the entries at the time."""
+    data = tmp_path / "data"
+    data.mkdir()
+    site = Site(data, place_at("2018-02-01"))
+    site.live(40)
+    site.live(20)
+    folder = site.export("shown")
+    key = signing_key(data)
+    rewrite_entries(folder)
+    manifest = manifest_of(folder)
+    lines = (folder / "entries.jsonl").read_bytes().splitlines()
+    chain = follow(lines)
+    manifest["last"] |= {"hash": chain.hash, "root": chain.root}
+    manifest["files"]["entries.jsonl"] = sha256((folder / "entries.jsonl").read_bytes()).hexdigest()
+    raw = json.dumps(manifest).encode()
+    (folder / "manifest.json").write_bytes(raw)
+    (folder / "manifest.sig").write_text(key.sign(b"rollout-export:v1\n" + raw).hex())
+    code, said = auditor_says(folder, "--key", key.public)
+    assert code == 1
+    assert set(re.findall("are not those that were signed|signed with another key|not as it was signed", said)) == {
+        "are not those that were signed"
+    }
 
 
 def test_the_signature_in_plain_python_is_ed25519(tmp_path: Path) -> None:
@@ -263,6 +314,21 @@ def test_a_record_that_does_not_hold_is_not_exported(tmp_path: Path) -> None:
     segment_files(data / "audit")[0].unlink()
     with pytest.raises(StoreUnavailable, match="the record does not hold"):
         site.export("broken", Quarter(2017, 4))
+    assert not (data / "broken").exists()
+
+
+@pytest.mark.parametrize("what", ["rewritten", "cut"])
+def test_a_record_that_is_not_what_was_signed_is_not_exported(tmp_path: Path, what: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    site = Site(data, place_at("2018-02-01"))
+    site.live(20, 1)
+    (segment,) = segment_files(data / "audit")
+    lines = segment.read_bytes().splitlines()
+    changed = chained_anew(lines) if what == "rewritten" else lines[:-2]
+    segment.write_bytes(b"".join(line + b"\n" for line in changed))
+    with pytest.raises(StoreUnavailable, match=r"not those that were signed|its tail was cut off"):
+        site.export("broken")
     assert not (data / "broken").exists()
 
 

@@ -151,7 +151,7 @@ def test_a_tail_that_was_cut_off_is_found(site: Site) -> None:
 
 
 def test_a_tail_that_was_never_anchored_is_missed_by_the_state_in_force(site: Site) -> None:
-    live_through(site.place, 5)
+    live_through(site.place, 5, every_ms=60_000)
     site.shipper.ship()
     site.keep_state()
     assert site.found() == ("", None)
@@ -170,6 +170,38 @@ def test_a_whole_chain_that_was_rewritten_with_care_is_found_by_the_anchors(site
     signed = [anchor for anchor in read_anchors(site.folder / ANCHORS_FILE) if anchor.size <= 30][-1]
     assert first_bad is not None
     assert str(signed.place[0]) in first_bad
+
+
+def test_a_chain_that_was_rewritten_is_found_also_where_the_anchors_were_removed(site: Site) -> None:
+    rewritten = chained_anew(
+        site.lines(), lambda number, entry: entry | {"reason": "forged"} if number >= 30 else entry
+    )
+    path = site.folder / ANCHORS_FILE
+    early = [anchor for anchor in read_anchors(path) if anchor.size <= 30]
+    for left in (early, []):
+        site.rewrite(rewritten)
+        path.write_bytes(b"".join(anchor.line() + b"\n" for anchor in left))
+        said, first_bad = site.found()
+        assert "anchors were removed, or no server signed for so long" in said
+        assert first_bad == ("25.1 or 26" if left else "1")
+
+
+def test_a_key_that_was_replaced_is_found(site: Site) -> None:
+    key = public_key(site.data)
+    (site.data / KEY_FILE).unlink()
+    signing_key(site.data)
+    assert "is signed with another key" in site.found()[0]
+    assert "and so are 14 more" in site.found()[0]
+    assert f"the key in {site.data} is another one" in site.found(key=key)[0]
+    Anchors(site.folder, signing_key(site.data)).add(Segments(site.folder).chain)
+    (site.data / KEY_FILE).unlink()
+    assert "is signed with another key" in site.found()[0]  # by the first of them
+
+
+def test_what_is_no_anchor_is_found(site: Site) -> None:
+    path = site.folder / ANCHORS_FILE
+    path.write_bytes(path.read_bytes() + b"nonsense\n")
+    assert "b'nonsense' is not an anchor" in site.found()[0]
 
 
 def test_anchors_that_were_made_anew_are_found_by_those_kept_elsewhere_and_by_the_key(
@@ -210,6 +242,8 @@ def test_anchors_are_made_each_hour_and_survive_half_a_line(site: Site) -> None:
     assert len(read_anchors(path)) == 15
     path.write_bytes(path.read_bytes()[:-20])
     assert len(read_anchors(path)) == 14
+    again.add(Segments(site.folder).chain)
+    assert len(read_anchors(path)) == 15
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:

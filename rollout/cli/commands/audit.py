@@ -99,7 +99,7 @@ def verify_command(*, folder: Path | None, anchors: Path | None, key: str | None
     if folder and (folder / "manifest.json").exists():
         return tell_export(verify_export(folder, key), as_json)
     verified = verify_folder(folder or data_dir / "audit", anchors, key)
-    return tell_verified(verified, as_json)
+    return tell_verified(verified, as_json, compared=key is not None)
 
 
 @command.command("export")

@@ -4,11 +4,12 @@ stood after it, and the versions of the file that were in force.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rollout.core.anchors import Anchor
 from rollout.core.audit import read_line
-from rollout.core.chain import Chain
+from rollout.core.chain import BrokenChain, Chain, place_text
 from rollout.core.changes import served
 from rollout.core.documents import Document, instant_text
 from rollout.core.merkle import leaf_hash
@@ -49,13 +50,15 @@ class History:
     versions: list[Version] = field(default_factory=list)
 
 
-def walk(lines: Iterable[bytes], quarter: Quarter, blob: FetchBlob) -> History:
-    """Raises BrokenChain where the record is not whole, and StoreUnavailable where it cannot be replayed."""
-    history, state = History(quarter), State()
+def walk(lines: Iterable[bytes], quarter: Quarter, blob: FetchBlob, anchors: Sequence[Anchor] = ()) -> History:
+    """Raises BrokenChain where the record is not whole or not what was signed, and StoreUnavailable where it cannot be
+    replayed."""
+    history, state, waiting = History(quarter), State(), sorted(anchors, key=lambda anchor: -anchor.size)
     for line in lines:
         entry = read_line(line)
         when = quarter.place(entry["at"])
         history.whole = history.whole.plus(line)
+        _check_signed(waiting, history.whole)
         if entry["action"] == COUNTED:
             history.counted.append(entry)
         if when > 0:
@@ -75,7 +78,18 @@ def walk(lines: Iterable[bytes], quarter: Quarter, blob: FetchBlob) -> History:
     if not history.entries:
         _begin(history, state, blob)
     history.records = state.records
+    if waiting:
+        raise BrokenChain(None, f"it was signed up to entry {place_text(waiting[0].place)}, and its tail was cut off")
     return history
+
+
+def _check_signed(waiting: list[Anchor], chain: Chain) -> None:
+    """Takes from `waiting`, the next of which is the last, those that were signed of so many entries."""
+    while waiting and waiting[-1].size <= chain.size:
+        anchor = waiting.pop()
+        if anchor.size and not anchor.stands_on(chain):
+            said = f"the entries up to {place_text(chain.place)} are not those that were signed at {anchor.at}"
+            raise BrokenChain(None, said)
 
 
 def _begin(history: History, state: State, blob: FetchBlob) -> None:
