@@ -7,9 +7,10 @@ is bounded: people who find no place are not counted, and the log says so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from itertools import islice
 
@@ -23,8 +24,8 @@ MOST_AT_ONCE = 50_000
 """People of one flag between two rounds: several times what one worker answers in a second."""
 
 MOST_KEPT = 200_000
-"""Of all flags together, those that wait for the store and those that are known to have been counted today: some 20 MB
-each, in each worker."""
+"""Of all flags together, those who wait for the store and those who are known to be counted today: some 20 MB each, in
+each worker."""
 
 MOST_HANDED_OVER = 20_000
 """In one round: what costs a worker some 20 ms of each second. The rest waits."""
@@ -48,7 +49,7 @@ class Exposures:
     _served: Mapping[str, set[str]] = field(default_factory=dict)
     _state: State | None = None
     _waiting: Hashes = field(default_factory=dict)
-    _counted: Hashes = field(default_factory=dict)
+    _known: dict[str, set[int]] = field(default_factory=dict)  # flag -> Python's hashes of who needs no hashing again
     _day: str = ""
     _full: bool = False
 
@@ -64,16 +65,17 @@ class Exposures:
     def flush(self) -> None:
         """Raises StoreUnavailable; what was to be handed over waits then, and is of the day on which it is."""
         self._look_at_flags()
-        self._take()
-        if not self._waiting:
+        if not self._waiting and not any(self._served.values()):
             return
-        self._begin_day(day_at(self.store.read([]).now_ms))
-        self._waiting = _without(self._waiting, self._counted)
+        try:
+            self._begin_day(day_at(self.store.read([]).now_ms))
+        finally:
+            self._take()
         batch = _first_of(self._waiting, MOST_HANDED_OVER)
-        if not batch:
-            return
-        self.store.expose(self._day, {counter_name(self.key, flag): list(people) for flag, people in batch.items()})
-        self._handed_over(batch)
+        if batch:
+            named = {counter_name(self.key, flag): list(people) for flag, people in batch.items()}
+            self.store.expose(self._day, named)
+            self._handed_over(batch)
 
     def _look_at_flags(self) -> None:
         state = self.follower.current.state
@@ -81,33 +83,46 @@ class Exposures:
             self._state = state
             keys = [key for key, record in state.records.items() if is_counted(record.flag)]
             self._served = {key: self._served.get(key, set()) for key in keys}
+            self._known = {key: self._known.get(key, set()) for key in keys}
 
     def _take(self) -> None:
-        """What finds no place is not counted."""
-        room, hashes, keyed_hash = MOST_KEPT - _size(self._waiting), dict[str, bytes](), keyed_hashing(self.key)
+        """Whoever finds no place is not counted."""
+        room, keyed_hash = MOST_KEPT - _size(self._waiting), cache(keyed_hashing(self.key))
+        if _size(self._known) > MOST_KEPT:
+            self._known = {}
         for flag, people in self._served.items():
             waiting = self._waiting.get(flag, set())
-            fresh = _all_of(people, hashes, keyed_hash) - waiting
-            if len(fresh) > room:
+            before = len(waiting)
+            self._take_of(people, self._known.setdefault(flag, set()), waiting, before + room, keyed_hash)
+            room -= len(waiting) - before
+            if waiting:
+                self._waiting[flag] = waiting
+
+    def _take_of(
+        self, people: set[str], known: set[int], waiting: set[bytes], most: int, keyed_hash: Callable[[str], bytes]
+    ) -> None:
+        """Taking out one by one loses nobody whom a check puts in meanwhile."""
+        while people:
+            subject = people.pop()
+            mark = hash(subject)
+            if mark in known:
+                continue
+            if len(waiting) < most:
+                known.add(mark)
+                waiting.add(keyed_hash(subject))
+            else:
                 self._say_full()
-                fresh = set(islice(fresh, room))
-            if fresh:
-                self._waiting[flag] = waiting | fresh
-                room -= len(fresh)
 
     def _handed_over(self, batch: Hashes) -> None:
         """Flags of which some did not fit come last the next time, so that each has its turn."""
         for flag, people in batch.items():
-            self._counted.setdefault(flag, set()).update(people)
             left = self._waiting.pop(flag) - people
             if left:
                 self._waiting[flag] = left
-        if _size(self._counted) > MOST_KEPT:
-            self._counted = {}
 
     def _begin_day(self, day: str) -> None:
         if day != self._day:
-            self._day, self._counted, self._full = day, {}, False
+            self._day, self._known, self._full = day, {}, False
 
     def _say_full(self) -> None:
         if not self._full:
@@ -142,19 +157,6 @@ def day_at(now_ms: int) -> str:
     return datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
 
 
-def _all_of(people: set[str], hashes: dict[str, bytes], keyed_hash: Callable[[str], bytes]) -> set[bytes]:
-    """Each of them hashed once, however many flags they were served. Taking out one by one loses nobody whom a check
-    puts in meanwhile."""
-    taken = set()
-    while people:
-        subject = people.pop()
-        found = hashes.get(subject)
-        if found is None:
-            found = hashes[subject] = keyed_hash(subject)
-        taken.add(found)
-    return taken
-
-
 def _first_of(waiting: Hashes, most: int) -> Hashes:
     """At most so many, each flag's in turn."""
     batch: Hashes = {}
@@ -163,10 +165,5 @@ def _first_of(waiting: Hashes, most: int) -> Hashes:
     return {flag: people for flag, people in batch.items() if people}
 
 
-def _without(people: Hashes, known: Hashes) -> Hashes:
-    left = {flag: hashes - known.get(flag, set()) for flag, hashes in people.items()}
-    return {flag: hashes for flag, hashes in left.items() if hashes}
-
-
-def _size(hashes: Hashes) -> int:
-    return sum(len(people) for people in hashes.values())
+def _size(people: Mapping[str, Sized]) -> int:
+    return sum(map(len, people.values()))
