@@ -4,6 +4,7 @@ what it was counted with is forgotten. Counts are about 1 % off.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ ACTION = "exposed"
 SETTLED = timedelta(minutes=10)  # after midnight, when all servers have handed over what they served before it
 CLAIMED = timedelta(minutes=1)
 DAYS_BACK = EXPOSED_KEPT // timedelta(days=1) - 1  # also what was counted before a service stopped for some days
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,10 @@ def note_days(store: FlagStore, operations: Operations, server: str) -> list[str
         counted = day_count(store.exposed(day))
         if not counted.people or not store.claim(f"exposed:{day}", CLAIMED):
             continue
+        if counted.keys > 1:
+            log.warning(
+                "people of %s were hashed with %s keys: give all servers the same subjects.key", day, counted.keys
+            )
         about = {"day": day, "people": dict(sorted(counted.people.items())), "keys": counted.keys}
         operations.note(ACTION, Request(Actor("controller", "controller", server, "rollout serve")), about)
         store.forget_exposed(day)

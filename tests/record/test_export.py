@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from hashlib import sha256
@@ -17,7 +18,7 @@ import pytest
 from rollout.cli.exporting import export
 from rollout.cli.verifying import public_key, verify_export
 from rollout.core.audit import canonical_line, read_line
-from rollout.core.chain import entry_hash, follow
+from rollout.core.chain import entry_hash, follow, place_of, place_text
 from rollout.core.errors import InvalidInput, StoreUnavailable
 from rollout.core.shares import Share
 from rollout.service.export.charts import people_chart
@@ -133,6 +134,22 @@ def test_whatever_was_done_to_an_export_is_found_by_the_auditor(copy: Path, what
     assert code == 1, what
     assert "NOT AS IT WAS" in said or "not an export" in said
     assert verify_export(copy, None)
+
+
+def test_the_auditor_is_told_the_entry_by_its_name_in_the_report(copy: Path) -> None:
+    line = (copy / "entries.jsonl").read_bytes().splitlines()[40]
+    edit_entry(copy, 40, forged)
+    place = place_of(read_line((copy / "entries.jsonl").read_bytes().splitlines()[41]))
+    assert b"forged" not in line
+    assert f"entry {place_text(place)} does not follow the one before it" in auditor_says(copy)[1]
+
+
+def test_the_auditor_may_give_the_key_as_it_comes(site: Site) -> None:
+    folder, key = site.data / "shown", public_key(site.data)
+    assert auditor_says(folder, "--key", key.upper())[0] == 0
+    command = [sys.executable, "-I", "-S", "-B", str(folder / "verify.py"), "--key"]
+    ended = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=300, check=False)
+    assert (ended.returncode, "expected one argument" in ended.stderr) == (2, True)
 
 
 def test_an_export_that_was_made_anew_with_another_key_is_found_by_the_key(site: Site, copy: Path) -> None:

@@ -112,7 +112,9 @@ def test_the_keyed_hash_is_hmac(key: bytes, subject: str) -> None:
     assert keyed_hashing(key)(subject) == hmac.digest(key, subject.encode(), "sha256")[:HASH_BYTES]
 
 
-def test_workers_and_servers_with_the_same_key_count_a_person_once_and_with_another_key_say_so() -> None:
+def test_workers_and_servers_with_the_same_key_count_a_person_once_and_with_another_key_say_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     first = World()
     second, stranger = World(place=first.place), World(b"other" * 6, first.place)
     for each in (first, second, stranger):
@@ -122,6 +124,10 @@ def test_workers_and_servers_with_the_same_key_count_a_person_once_and_with_anot
     assert day_count(first.place.store.exposed(TODAY)) == DayCount({"payments": 2}, 1)
     stranger.exposures.flush()
     assert day_count(first.place.store.exposed(TODAY)) == DayCount({"payments": 4}, 2)
+    first.place.now_ms += DAY_MS
+    end_day(first)
+    assert noted(first)[-1]["after"] == {"day": TODAY, "people": {"payments": 4}, "keys": 2}
+    assert "give all servers one subjects.key" in caplog.text
 
 
 def test_while_the_store_is_away_people_wait_and_are_counted_then(world: World) -> None:

@@ -12,7 +12,7 @@ from redis import Redis, exceptions
 from storekit import commit
 
 from rollout.core.errors import StoreUnavailable
-from rollout.service.ports import Change, Counted, FlagStore
+from rollout.service.ports import Change, Counted, FlagStore, Note
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 PASSWORD = "p@ss:word/with%everything"
@@ -51,6 +51,15 @@ def test_the_services_user_can_do_all_that_a_store_does(store):
     assert store.outcome_counts("a", minute - 1, minute + 1)
     assert store.judge("a", None, b"evidence")
     assert store.evidence() == {"a": b"evidence"}
+    store.expose("2018-02-13", {"k/a": [b"somebody"]})
+    assert store.exposed("2018-02-13") == {"k/a": 1}
+    store.forget_exposed("2018-02-13")
+    assert store.claim("a day", timedelta(seconds=10))
+    held = store.read()
+    store.note(Note(held.revision, held.notes, held.head_hash, held.written_at_ms, b"note"))
+    assert store.notes() == [b"note"]
+    store.mark_lost(b"lost")
+    assert store.read().lost == b"lost"
     store.use_keys(["k"])
     assert set(store.key_uses()) == {"k"}
     assert store.vitals().eviction_policy == "noeviction"

@@ -7,6 +7,7 @@ It checks every file's hash, all signatures (Ed25519, RFC 8032), that each entry
 were given once, by another way than this folder.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 P, Q = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+PLACE = "revision", "note"
 D = -121665 * pow(121666, P - 2, P) % P
 text_of = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -106,12 +108,12 @@ def entry_faults(lines: list[bytes], manifest: Any, anchors: list[Any]) -> Itera
         yield "what went before these months is not the tree that the manifest names"
     for line in lines:
         entry = json.loads(line)
-        here = (entry["revision"], entry.get("note", 0))
+        here, name = (entry["revision"], entry.get("note", 0)), ".".join(str(entry[n]) for n in PLACE if n in entry)
         moved = here not in ((place[0] + 1, 0), (place[0], place[1] + 1)) or entry["at"] < at
         if moved or text_of(entry).encode() != line:
-            yield f"entry {here} is out of order: before it entries are missing, doubled or moved"
+            yield f"entry {name} is out of order: before it entries are missing, doubled or moved"
         if entry.get("previous", "") not in ({link or root(roots).hex()} if "previous" in entry or link else {""}):
-            yield f"entry {here} does not follow the one before it, {place}: one of the two was changed"
+            yield f"entry {name} does not follow the one before it: one of the two was changed"
         link = sha256(b"rollout-audit:v1\n" + line).hexdigest() if "previous" in entry else ""
         roots.append(sha256(b"\0" + line).digest())
         for _ in range((~size & (size + 1)).bit_length() - 1):
@@ -119,7 +121,7 @@ def entry_faults(lines: list[bytes], manifest: Any, anchors: list[Any]) -> Itera
         size, place, at = size + 1, here, entry["at"]
         anchor = at_size.get(size, {"hash": link, "root": root(roots).hex()})
         if (anchor["hash"], anchor["root"]) != (link, root(roots).hex()):
-            yield f"the entries up to {here} are not those that were signed at {anchor['at']}"
+            yield f"the entries up to {name} are not those that were signed at {anchor['at']}"
     if (size, link, root(roots).hex()) != (last["size"], last["hash"], last["root"]):
         yield "the entries do not end as the manifest says: some were changed, added or cut off"
     proof = [bytes.fromhex(step) for step in manifest["consistency_proof"]]
@@ -135,13 +137,13 @@ def verify(folder: Path, key: str = "") -> list[str]:
 
 
 if __name__ == "__main__":
-    names = [word for word in sys.argv[1:] if word != "--key"]
-    given = names.pop(-1) if "--key" in sys.argv else ""
+    asked = argparse.ArgumentParser(description="Verifies an export of a rollout service's audit.")
+    asked.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent)
+    asked.add_argument("--key", metavar="HEX", type=str.lower, default="", help="the key that you were given once")
+    given = asked.parse_args()
     try:
-        faults = verify(Path(names[0]) if names else Path(__file__).resolve().parent, given)
+        faults = verify(given.folder, given.key)
     except (OSError, ValueError, LookupError, TypeError) as error:
         faults = [f"this is not an export: {type(error).__name__}: {error}"]
-    print(
-        "\n".join(f"NOT AS IT WAS: {fault}" for fault in faults) or "all holds", "" if given else "(key not compared)"
-    )
+    print("\n".join(f"NOT AS IT WAS: {it}" for it in faults) or "all holds", "" if given.key else "(key not compared)")
     sys.exit(1 if faults else 0)
