@@ -17,10 +17,14 @@ from rollout.stores.redis import RedisFlagStore
 
 def check_reach(settings: WebSettings) -> None:
     """Raises InvalidInput where others could reach a service without keys."""
-    if settings.bind.is_loopback or _known_keys(settings):
+    reached = [("--bind", settings.bind)]
+    if settings.stream is not None:
+        reached.append(("--stream-bind", settings.stream.bind))
+    open_to_others = [f"{option} {address}" for option, address in reached if not address.is_loopback]
+    if not open_to_others or _known_keys(settings):
         return
     raise InvalidInput(
-        f"--bind {settings.bind} can be reached from other machines, and there are no keys that would keep others from "
+        f"{open_to_others[0]} can be reached from other machines, and there are no keys that would keep others from "
         "changing flags",
         f"make the first key, then start again: {_first_key(settings)}",
     )

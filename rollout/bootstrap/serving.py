@@ -81,7 +81,7 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
     folder = settings.data_dir.absolute()
     running.enter_context(owned(folder))
     bind = free_port(settings.bind)
-    stream = settings.stream and _stream_port(settings.stream, bind)
+    stream = settings.stream and _reachable(_stream_port(settings.stream, bind), encrypted=settings.tls is not None)
     url = settings.redis_url or _embedded_store(folder, running)
     web_settings = WebSettings(
         redis_url=url,
@@ -126,6 +126,11 @@ def _stream_port(wanted: StreamSettings, web: Address) -> StreamSettings:
     free = _any_port_but(web, web.host)
     log.warning("%s is taken, so streams are on %s; --stream-bind chooses", wanted.bind, free)
     return replace(wanted, bind=free)
+
+
+def _reachable(stream: StreamSettings, *, encrypted: bool) -> StreamSettings:
+    """With the address that clients are told, also where it goes without saying."""
+    return replace(stream, url=stream.url or f"{'https' if encrypted else 'http'}://{stream.bind}")
 
 
 def _any_port_but(web: Address, host: str) -> Address:

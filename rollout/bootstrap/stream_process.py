@@ -9,8 +9,10 @@ import asyncio
 import logging
 import os
 import signal
+import ssl
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +27,9 @@ from rollout.bootstrap.stream_address import StreamAddress
 from rollout.bootstrap.stream_settings import StreamSettings
 from rollout.bootstrap.threads import Repeated
 from rollout.service.follower import Follower
+from rollout.service.gate import Gate
 from rollout.service.heads import Heads, kept_head
+from rollout.service.key_chores import KeyChores
 from rollout.service.snapshot import Snapshot
 from rollout.stores.disk import DiskSnapshot
 from rollout.stores.redis import RedisFlagStore
@@ -56,17 +60,26 @@ async def _serve(settings: WebSettings, wanted: StreamSettings) -> None:
         loop.add_signal_handler(number, stop.set)
     house = House(Hub(loop, wanted.heartbeat), cap_that_fits(wanted.cap))
     try:
-        server = await open_server(house, wanted.bind.host, wanted.bind.port)
+        server = await open_server(house, wanted.bind.host, wanted.bind.port, _certificate(settings))
     except OSError as error:  # somebody took it since the server process looked
         log.error("streams cannot listen on %s: %s", wanted.bind, error.strerror)
         sys.exit(1)
     with ExitStack() as running:
         _follow(settings, wanted, house, running)
-        StreamAddress(Path(settings.data_dir)).announce(wanted.base_url)
-        log.info("streams are on %s", wanted.bind.url)
+        StreamAddress(Path(settings.data_dir)).announce(wanted.url)
+        log.info("streams are on %s", wanted.url)
         await stop.wait()
         server.close()
         house.hub.end()
+
+
+def _certificate(settings: WebSettings) -> ssl.SSLContext | None:
+    """The web's own: a page that came over https opens no stream over http."""
+    if settings.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls.cert, settings.tls.key)
+    return context
 
 
 def cap_that_fits(cap: int) -> int:
@@ -91,15 +104,19 @@ def _follow(settings: WebSettings, wanted: StreamSettings, house: House, running
         reporting.wake()
 
     def more() -> dict[str, Any]:
-        return {"streams": {"url": wanted.base_url, "open": house.hub.open, "cap": house.cap}}
+        return {"streams": {"url": wanted.url, "open": house.hub.open, "cap": house.cap}}
 
     follower = Follower(Heads(store), changed)
+    house.gate = Gate(lambda: follower.current.state.keys, open_without_keys=wanted.bind.is_loopback)
+    chores = KeyChores(store, house.gate, settings.server_id, time.time)
     heartbeat = Heartbeat(store, follower, kind="stream", server_id=settings.server_id, more=more)
     gauges = StreamGauges(house.hub)
 
     def report() -> None:
+        loop.call_soon_threadsafe(house.end_those_without_keys)
         gauges.flush()
         heartbeat.beat()
+        chores.do()
 
     reporting = Repeated("heartbeat", report, BEAT_EVERY)
     if not follower.follow(timedelta(0)):

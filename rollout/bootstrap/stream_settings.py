@@ -22,13 +22,9 @@ LONGEST_HEARTBEAT = timedelta(hours=1)
 class StreamSettings:
     bind: Address
     chosen: bool  # by somebody, who is told when it is taken; else another port does as well
-    url: str  # how clients reach it; "" where that is `bind`
+    url: str  # how clients reach it; "" until the port is known, where that is `bind`
     cap: int
     heartbeat: float  # seconds
-
-    @property
-    def base_url(self) -> str:
-        return self.url or self.bind.url
 
 
 def read_stream_url(text: str) -> str:

@@ -29,6 +29,14 @@ def encode_shared(state: State) -> bytes:
     return orjson.dumps(shared_document(state))
 
 
+def keys_alone(shared: bytes | None) -> bytes | None:
+    """Of what belongs to no single flag, the callers' keys and nothing else."""
+    if shared is None:
+        return None
+    keys = orjson.loads(shared).get("keys", [])
+    return orjson.dumps(shared_document(State()) | {"keys": keys})
+
+
 def decode_state(stored: Stored) -> State:
     """The state as stored, with those flags that were read."""
     if stored.shared is None:

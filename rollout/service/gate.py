@@ -9,11 +9,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import unquote_to_bytes
 
 from rollout.core.errors import NotAllowed, NotAuthenticated, TooManyRequests
-from rollout.core.keys import DEFAULT_RATE, EVERYTHING, PERMISSIONS, Key, Keys, Permission, Role, condition, key_with
+from rollout.core.keys import (
+    DEFAULT_RATE,
+    EVERYTHING,
+    PERMISSIONS,
+    TOKEN,
+    Key,
+    Keys,
+    Permission,
+    Role,
+    condition,
+    key_with,
+)
+from rollout.core.tickets import holder, ticket_of
 
 BURST = 2  # seconds of its rate that a key may ask for at once
+
+CHALLENGE = 'Bearer realm="rollout"'
+"""What WWW-Authenticate says with every 401 (RFC 6750)."""
 
 _SEND_A_KEY = "send Authorization: Bearer rk_…, or X-API-Key: rk_…"
 
@@ -90,6 +106,42 @@ class Gate:
         self._used.add(found.key_id)
         return found.caller
 
+    def ticket(self, caller: Caller) -> str | None:
+        """What opens a stream for a caller that cannot send its key there: a person's app."""
+        return ticket_of(caller.key, self._clock()) if caller.key and caller.is_app else None
+
+    def bearer(self, ticket: str) -> Caller:
+        """Who was given this ticket. Raises NotAuthenticated."""
+        keys = self._keys()
+        if not keys:
+            return self._without_keys()
+        key = holder(ticket, keys, self._clock())
+        if key is None or not self.works(key.id):
+            raise NotAuthenticated("this ticket is over", "ask for all flags again; the answer has another one")
+        self._used.add(key.id)
+        return _caller(key)
+
+    def works(self, key_id: str) -> bool:
+        """Whether this key still opens anything."""
+        key = self._keys().get(key_id)
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return key is not None and key_id not in self._leaked and condition(key, now) == "live"
+
+    def refuse_url(self, path: str, query: bytes) -> None:
+        """Raises NotAuthenticated for a URL with a key in it, which from then on opens nothing."""
+        if b"%" in query:
+            query = unquote_to_bytes(query)
+        if b"rk_" not in query and "rk_" not in path:
+            return
+        found = [match[0] for match in TOKEN.finditer(f"{path}?{query.decode('latin-1')}")]
+        for token in found:
+            self.leak(token)
+        if found:
+            raise NotAuthenticated(
+                "a key has no place in a URL, where logs and histories keep it; if it worked, it is revoked now",
+                "send it in a header: Authorization: Bearer rk_…",
+            )
+
     def visitor(self, token: str | None) -> Caller:
         """The same for calls that are open to everybody, and tell some more."""
         try:
@@ -143,6 +195,12 @@ class Gate:
         if found is None or found.rate != rate:
             found = self._buckets[key.id] = Bucket(rate, self._elapsed())
         return found
+
+
+def token_in(authorization: str, api_key: str | None) -> str | None:
+    """What was sent as a key, in `Authorization: Bearer` or `X-API-Key`."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else api_key
 
 
 class Bucket:

@@ -1,5 +1,6 @@
-"""A store of which only the revision is followed, and when it was written: for those who tell that something changed,
-and not what. Following is the same as of the whole, but nothing is compiled and no member list is fetched.
+"""A store of which only the revision is followed, when it was written, and who may ask: for those who tell that
+something changed, and not what. Following is the same as of the whole, but nothing is compiled and no member list is
+fetched.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from rollout.service.encoding import keys_alone
 from rollout.service.ports import Change, FlagStore, Stored
 
 
 def head_of(stored: Stored) -> Stored:
-    return replace(stored, shared=None, flags={})
+    return replace(stored, shared=keys_alone(stored.shared), flags={})
 
 
 def kept_head(stored: Stored) -> Stored:

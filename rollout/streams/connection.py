@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from rollout.core.errors import NotAllowed, NotAuthenticated, RolloutError, TooManyRequests
+from rollout.service.gate import CHALLENGE, Gate
+from rollout.streams.admission import admitted
 from rollout.streams.frames import revision_in
 from rollout.streams.hub import Hub
 from rollout.streams.reading import NotUnderstood, Request, RequestReader
@@ -31,15 +34,23 @@ class House:
 
     hub: Hub
     cap: int
+    gate: Gate = field(default_factory=lambda: Gate(dict, open_without_keys=True))
     asked_within: float = ASKED_WITHIN
     connections: int = 0
 
+    def end_those_without_keys(self) -> None:
+        """Closes the streams whose key has ended since they were opened."""
+        for stream in self.hub.streams():
+            if stream.key_id is not None and not self.gate.works(stream.key_id):
+                stream.end()
+
 
 class Connection(asyncio.Protocol):
-    __slots__ = ("_house", "_reader", "_slot", "_timer", "_transport", "seen")
+    __slots__ = ("_house", "_reader", "_slot", "_timer", "_transport", "key_id", "seen")
 
     def __init__(self, house: House) -> None:
         self.seen: int | None = None
+        self.key_id: str | None = None
         self._house = house
         self._reader: RequestReader | None = None
         self._slot: int | None = None  # of the hub, while it is a stream
@@ -104,10 +115,28 @@ class Connection(asyncio.Protocol):
             reply = json_reply(200, {"status": "ok"})
         elif self._house.hub.open >= self._house.cap:
             reply = self._full()
+        elif (refusal := self._not_admitted(request)) is not None:
+            reply = refusal
         else:
             self._stream(request)
             return
         self._reply(without_body(reply) if request.method == "HEAD" else reply)
+
+    def _not_admitted(self, request: Request) -> bytes | None:
+        try:
+            key = admitted(self._house.gate, request).key
+        except NotAuthenticated as error:
+            return self._refusal(401, error, {"WWW-Authenticate": CHALLENGE})
+        except NotAllowed as error:
+            return self._refusal(403, error)
+        except TooManyRequests as error:
+            return self._refusal(429, error, {"Retry-After": str(error.retry_after)})
+        self.key_id = key.id if key else None
+        return None
+
+    def _refusal(self, status: int, error: RolloutError, headers: Mapping[str, str] | None = None) -> bytes:
+        self._refused("key")
+        return error_reply(status, error.code, error.message, error.hint, headers)
 
     def _stream(self, request: Request) -> None:
         self._stop_timer()

@@ -31,6 +31,7 @@ class Stream(Protocol):
     """An open one. `seen`: the revision that its client was told last; None where we do not know."""
 
     seen: int | None
+    key_id: str | None  # of the key that opened it
 
     def send(self, frame: bytes) -> bool:
         """False where it cannot take any more: then it is closed."""
@@ -85,9 +86,12 @@ class Hub:
         self._slots[slot].discard(stream)
         self._count -= 1
 
+    def streams(self) -> list[Stream]:
+        return [stream for slot in self._slots for stream in slot]
+
     def end(self) -> None:
         """Closes all streams; their clients come back, each after the pause that it was given."""
-        for stream in [stream for slot in self._slots for stream in slot]:
+        for stream in self.streams():
             stream.end()
 
     def _begin(self, stream: Stream) -> None:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import h11
 
+from rollout.service.gate import token_in
+
 MOST_BYTES = 16 * 1024
 """Of a request line with its headers; cookies and a proxy's additions fit with room to spare."""
 
@@ -26,6 +28,8 @@ class Request:
     method: str
     path: str
     last_event_id: bytes | None
+    query: str = ""
+    token: str | None = None  # what was sent as a key
 
 
 class RequestReader:
@@ -51,12 +55,16 @@ class RequestReader:
 
 
 def _request(event: h11.Request) -> Request:
-    ids = [value for name, value in event.headers if name == b"last-event-id"]
-    return Request(event.method.decode(), _path(event.target.decode()), ids[-1] if ids else None)
+    headers = dict(event.headers)  # the last of each name
+    path, query = _address(event.target.decode())
+    sent = {name: headers[name].decode("latin-1") for name in (b"authorization", b"x-api-key") if name in headers}
+    token = token_in(sent.get(b"authorization", ""), sent.get(b"x-api-key"))
+    return Request(event.method.decode(), path, headers.get(b"last-event-id"), query, token)
 
 
-def _path(target: str) -> str:
+def _address(target: str) -> tuple[str, str]:
     try:
-        return urlsplit(target).path
-    except ValueError:  # such as an address with half a bracket
-        return target
+        address = urlsplit(target)
+    except ValueError:  # such as one with half a bracket
+        return target, ""
+    return address.path, address.query

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 from rollout.streams.connection import Connection, House
 
@@ -15,10 +16,16 @@ BUFFER = 8 * 1024  # bytes that the system keeps for one client, which it double
 UNHEARD = 30_000  # milliseconds in which a client's system confirms what was sent, or is taken for gone
 
 
-async def open_server(house: House, host: str, port: int) -> asyncio.Server:
-    """Listens from now on. Raises OSError where it cannot."""
+async def open_server(house: House, host: str, port: int, certificate: ssl.SSLContext | None = None) -> asyncio.Server:
+    """Listens from now on, by TLS where there is a certificate. Raises OSError where it cannot."""
     loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: Connection(house), sock=_listener(host, port), backlog=WAITING)
+    return await loop.create_server(
+        lambda: Connection(house),
+        sock=_listener(host, port),
+        backlog=WAITING,
+        ssl=certificate,
+        ssl_handshake_timeout=house.asked_within if certificate else None,
+    )
 
 
 def _listener(host: str, port: int) -> socket.socket:

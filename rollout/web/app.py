@@ -35,7 +35,7 @@ def create_app(parts: Parts) -> Flask:
     publisher = parts.publisher or Publisher(lambda: parts.follower.current)
     for blueprint in (
         checks(checker, parts.contexts),
-        ofrep(checker, CatchUp(parts.follower), parts.stream, parts.contexts),
+        ofrep(checker, CatchUp(parts.follower), parts.stream, parts.contexts, gate),
         ruleset(parts, publisher),
         outcomes(parts),
         admin(parts),

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Request, g, request
 
-from rollout.core.errors import NotAllowed, NotAuthenticated
-from rollout.core.keys import TOKEN, Permission
-from rollout.service.gate import Caller, Gate
+from rollout.core.errors import NotAllowed
+from rollout.core.keys import Permission
+from rollout.service.gate import Caller, Gate, token_in
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -43,14 +42,14 @@ def authorise(app: Flask, gate: Gate) -> None:
 
     @app.before_request
     def check() -> None:
-        _refuse_keys_in_urls(gate, request)
+        gate.refuse_url(request.path, request.query_string)
         if request.routing_exception is not None or request.method == "OPTIONS":
             return  # which tells nothing but what can be called
         needed = needed_by(app.view_functions[request.endpoint or ""])
         if needed is OPEN:
             g.caller = None
         elif isinstance(needed, Permission):
-            g.caller = gate.caller(token_in(request))
+            g.caller = gate.caller(token_sent(request))
             g.caller.check(needed)
         else:
             raise NotAllowed("nobody has said who may call this", "declare it where it is written")
@@ -67,30 +66,11 @@ def caller() -> Caller:
     return found
 
 
-def token_in(request: Request) -> str | None:
+def token_sent(request: Request) -> str | None:
     """What the caller sent as a key."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
-    return request.headers.get("X-API-Key")
+    return token_in(request.headers.get("Authorization", ""), request.headers.get("X-API-Key"))
 
 
 def _declared(view: V, permission: Permission | None) -> V:
     setattr(view, _NEEDS, permission)
     return view
-
-
-def _refuse_keys_in_urls(gate: Gate, request: Request) -> None:
-    query = request.query_string
-    if b"%" in query:
-        query = unquote_to_bytes(query)
-    if b"rk_" not in query and "rk_" not in request.path:
-        return
-    found = [match[0] for match in TOKEN.finditer(f"{request.path}?{query.decode('latin-1')}")]
-    for token in found:
-        gate.leak(token)
-    if found:
-        raise NotAuthenticated(
-            "a key has no place in a URL, where logs and histories keep it; if it worked, it is revoked now",
-            "send it in a header: Authorization: Bearer rk_…",
-        )

@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from rollout.core.errors import InvalidFile, InvalidInput, NotAllowed, NotAuthenticated, RolloutError, TooManyRequests
+from rollout.service.gate import CHALLENGE
 from rollout.service.measures import Counters
 from rollout.web.responses import json_response
 
@@ -39,8 +40,6 @@ RETRY_AFTER = 2
 tries again that often."""
 
 ASK_LATER = frozenset({429, 503})
-
-CHALLENGE = 'Bearer realm="rollout"'
 
 NOT_UNDERSTOOD = frozenset({400, 405, 413, 415})
 

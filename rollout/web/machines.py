@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from rollout.core.keys import Permission
 from rollout.service.gate import Gate
 from rollout.service.measures import Readings
-from rollout.web.authorisation import needs, open_to_all, token_in
+from rollout.web.authorisation import needs, open_to_all, token_sent
 from rollout.web.parts import Parts
 from rollout.web.responses import json_response
 
@@ -26,7 +26,7 @@ def machines(parts: Parts, gate: Gate) -> Blueprint:
     @open_to_all
     def readyz() -> Response:
         ready = is_ready(parts)
-        knows = Permission.STATUS in gate.visitor(token_in(request)).permissions
+        knows = Permission.STATUS in gate.visitor(token_sent(request)).permissions
         details = this_server(parts) if knows else {}  # a problem of the file names flags
         return json_response({"ready": ready, **details}, 200 if ready else 503)
 

@@ -18,6 +18,7 @@ from rollout.core.errors import InvalidInput
 from rollout.core.evaluation import Answer, decided_by
 from rollout.core.flags import TARGETING_ATTRIBUTE
 from rollout.core.keys import Permission
+from rollout.service.gate import Gate
 from rollout.web.authorisation import caller, needs
 from rollout.web.catch_up import CatchUp, told_revision
 from rollout.web.evaluate import Checked, Checker, Given
@@ -36,7 +37,7 @@ WRITTEN_LIMIT = 16 * 1024 * 1024  # bytes of items that are kept written
 
 
 def ofrep(
-    checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None], contexts: ContextKeys | None
+    checker: Checker, catch_up: CatchUp, stream: Callable[[], str | None], contexts: ContextKeys | None, gate: Gate
 ) -> Blueprint:
     blueprint = Blueprint("ofrep", __name__, url_prefix="/ofrep/v1/evaluate/flags")
     items = WrittenItems()
@@ -55,7 +56,9 @@ def ofrep(
         given, told = context_in(read_json_object(request)), request.args.get(TOLD, "")
         behind = not _caught_up(catch_up, told)
         checked = checker.all(given, caller(), signed_in(request, contexts))
-        body = bulk_body(replace(checked, stale=checked.stale or behind), event_streams(stream()), items.of)
+        body = bulk_body(
+            replace(checked, stale=checked.stale or behind), event_streams(stream(), gate.ticket(caller())), items.of
+        )
         etag = hashlib.blake2b(body, digest_size=16).hexdigest()
         known = request.if_none_match.contains_weak(etag) and _agrees(told, checked.revision, etag)
         response = JsonResponse(status=304) if known else json_response(body)
@@ -154,8 +157,9 @@ class WrittenItems:
         self._size += len(item)
 
 
-def event_streams(address: str | None) -> list[dict[str, Any]]:
-    """Where clients are told of changes: the stream at this public address, if there is one."""
+def event_streams(address: str | None, ticket: str | None = None) -> list[dict[str, Any]]:
+    """Where clients are told of changes: the stream at this public address, if there is one, with what opens it."""
     if address is None:
         return []
-    return [{"type": "sse", "url": f"{address.rstrip('/')}/v1/stream", "inactivityDelaySec": INACTIVITY_DELAY}]
+    url = f"{address.rstrip('/')}/v1/stream" + (f"?ticket={ticket}" if ticket else "")
+    return [{"type": "sse", "url": url, "inactivityDelaySec": INACTIVITY_DELAY}]

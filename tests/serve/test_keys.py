@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from redis import Redis
-from servekit import OwnStore, Service, eventually, hanging
+from servekit import PATIENCE, OwnStore, Service, eventually, hanging
 
 
 def first_key(service: Service) -> str:
@@ -134,3 +136,39 @@ def test_a_wrong_password_while_it_is_changed_takes_nothing_away(
         eventually(lambda: "does not accept the user or password" in service.said())
         operator.execute_command("ACL", "SETUSER", "rollout", ">first")
         eventually(lambda: service.every_worker(lambda: service.check() == before))
+
+
+def test_a_page_opens_its_stream_by_the_ticket_that_it_was_given_and_a_server_by_its_key(
+    service_in: Callable[..., Service], tmp_path: Path, own_store: OwnStore
+) -> None:
+    service = service_in(tmp_path / "site", redis_url=own_store.url).start()
+    straight(service, own_store, "create", "--role", "admin", "--name", "anna")
+    page = straight(service, own_store, "create", "--role", "client", "--name", "page")
+    shop = straight(service, own_store, "create", "--role", "server", "--name", "shop")
+    eventually(lambda: service.every_worker(lambda: status_of(service, shop) == 200))
+    eventually(lambda: stream_of(service, page) and opened(stream_of(service, page)) == 200)
+    address = eventually(lambda: service.every_worker(lambda: stream_of(service, shop)) and stream_of(service, shop))
+    assert stream_of(service, page).startswith(f"{address}?ticket=")
+    assert opened(address) == 401
+    assert opened(address, shop) == 200
+    assert opened(f"{address}?key={shop}") == 401
+    assert opened(address, shop) == 401
+    eventually(lambda: service.every_worker(lambda: status_of(service, shop) == 401))
+    with urlopen(stream_of(service, page), timeout=PATIENCE) as events:
+        straight(service, own_store, "revoke", id_of(page))
+        events.read()  # to its end
+
+
+def stream_of(service: Service, token: str) -> str:
+    """ "" while there is none."""
+    streams = service.ask("/ofrep/v1/evaluate/flags", body={}, key=token).document.get("eventStreams", [])
+    return str(streams[0]["url"]) if streams else ""
+
+
+def opened(url: str, token: str | None = None) -> int:
+    try:
+        with urlopen(Request(url, headers={"X-API-Key": token} if token else {}), timeout=PATIENCE) as events:
+            return int(events.status)
+    except HTTPError as error:
+        with error:
+            return error.code

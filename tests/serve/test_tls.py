@@ -9,13 +9,14 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from servekit import PATIENCE, Service
+from servekit import PATIENCE, Service, eventually
 
 
 @pytest.fixture
@@ -50,12 +51,15 @@ def test_with_a_certificate_it_speaks_https_alone(
     pem, private = certificate
     service = service_in(tmp_path / "site", tls_cert=pem, tls_key=private).start()
     assert f"ready on https://{service.address}" in service.printed()
-    connection = http.client.HTTPSConnection(
-        service.address, timeout=PATIENCE, context=ssl.create_default_context(cafile=str(pem))
-    )
+    trusting = ssl.create_default_context(cafile=str(pem))
+    connection = http.client.HTTPSConnection(service.address, timeout=PATIENCE, context=trusting)
     connection.request("GET", "/v1/flags/payments?user_id=u-1")
     assert json.loads(connection.getresponse().read())["flag"] == "payments"
+    (stream,) = eventually(lambda: streams_told(connection))
     connection.close()
+    assert stream["url"].startswith("https://")
+    with urlopen(stream["url"], timeout=PATIENCE, context=trusting) as events:
+        assert events.readline().startswith(b"retry: ")
     with pytest.raises((OSError, http.client.HTTPException)):
         service.ask("/healthz")
     url = f"https://{service.address}"
@@ -63,3 +67,8 @@ def test_with_a_certificate_it_speaks_https_alone(
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     result = service.command("status", "--url", url)
     assert result.returncode == 0, result.stderr
+
+
+def streams_told(connection: http.client.HTTPSConnection) -> list[dict]:
+    connection.request("POST", "/ofrep/v1/evaluate/flags", "{}", {"Content-Type": "application/json"})
+    return json.loads(connection.getresponse().read()).get("eventStreams", [])
