@@ -115,6 +115,7 @@ def _app(settings: WebSettings) -> Flask:
         unconfirmed=lambda: roll.unconfirmed,
         publisher=publisher,
         served=exposures.served,
+        reported=exposures.reported,
         stream=_where_streams_are(folder),
         gate=gate,
         origins=frozenset(settings.cors_origins),

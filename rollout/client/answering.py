@@ -21,9 +21,11 @@ from rollout.core.context import MAX_TEXT
 from rollout.core.errors import InvalidInput, RolloutError, UnknownFlag
 from rollout.core.evaluation import Answer, Evaluate, Reason
 from rollout.core.explanation import Explanation
+from rollout.core.flags import TARGETING_ATTRIBUTE
 
 log = logging.getLogger("rollout.client")
 
+Served: TypeAlias = Callable[[str, object], None]
 OnChange: TypeAlias = Callable[[frozenset[str]], object]
 Listener = TypeVar("Listener", bound=OnChange)
 
@@ -54,6 +56,7 @@ class Answering:
     def __init__(self, edition: Edition = NOTHING) -> None:
         self._edition = edition
         self._overrides: tuple[Mapping[str, object], ...] = ()
+        self._served: Served = _nobody_counts  # told of whoever is served a flag's on side
         self._changing = threading.Lock()
         self._listeners: list[OnChange] = []
         self._reader: Reader = reader_of({})
@@ -75,24 +78,27 @@ class Answering:
                         continue
                 break
             else:
-                return flags[key](attributes).on  # type: ignore[arg-type]
+                answer = flags[key](attributes)  # type: ignore[arg-type]
+                if answer.on:
+                    self._served(key, attributes.get(TARGETING_ATTRIBUTE))
+                return answer.on
         except Exception:  # below it is found out what is wrong
             pass
-        return self._asked(key, attributes).on
+        return self._answered(key, attributes).on
 
     def value(self, key: str, default: Any = None, /, **attributes: object) -> Any:
         """The value of the variant that is served; `default` where there is none, and where the flag cannot be
         evaluated at all."""
-        answer = self._asked(key, attributes)
+        answer = self._answered(key, attributes)
         return default if answer.value is None else _own(answer.value)
 
     def variant(self, key: str, /, **attributes: object) -> str | None:
         """The name of the variant that is served."""
-        return self._asked(key, attributes).variant
+        return self._answered(key, attributes).variant
 
     def details(self, key: str, default: Any = None, /, **attributes: object) -> Details:
         """The answer, why, and how fresh it is. `error_code` is OpenFeature's, where something is wrong."""
-        answer = self._asked(key, attributes)
+        answer = self._answered(key, attributes)
         return Details(
             flag=key,
             on=answer.on,
@@ -169,6 +175,12 @@ class Answering:
         self._flags = flags
         self._hot = (flags, reader.texts, reader.known)
 
+    def _answered(self, key: str, attributes: Mapping[str, object]) -> Answer:
+        answer = self._asked(key, attributes)
+        if answer.on:
+            self._served(key, attributes.get(TARGETING_ATTRIBUTE))
+        return answer
+
     def _asked(self, key: str, attributes: Mapping[str, object]) -> Answer:
         """Carefully, and as an answer whatever happens."""
         try:
@@ -189,6 +201,10 @@ class Answering:
         if self._edition is NOTHING:
             return NotReady("no ruleset is here yet", "call ready(timeout=...) where the program starts")
         return UnknownFlag(f"no flag called {key!r}", "`rollout status` lists them")
+
+
+def _nobody_counts(flag: str, subject: object) -> None:
+    """Where there is no service that would count them."""
 
 
 def _own(value: Value | Mapping[str, Any]) -> Any:

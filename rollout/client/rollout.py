@@ -22,6 +22,7 @@ from weakref import WeakMethod
 from rollout.client.answering import Answering
 from rollout.client.asking import attributes_asked
 from rollout.client.editions import NOTHING, Edition, edition_of
+from rollout.client.exposing import Exposer
 from rollout.client.forking import begin_again_in_children, no_longer
 from rollout.client.kept import Kept
 from rollout.client.pushing import Pusher
@@ -44,7 +45,8 @@ class Rollout(Answering):
     `poll`: seconds between questions where there is no stream; `timeout`: seconds for an answer; `cache_dir`: a folder
     in which the last ruleset is kept for a start while the service is down; `restored_after`: seconds for which all
     servers must be at an earlier revision than the client until it follows them back, since the store was restored.
-    Raises InvalidInput for an address that is none, and for nothing else.
+    `exposures`: whether the service is told whom this program served a flag, for its counts of the day. Raises
+    InvalidInput for an address that is none, and for nothing else.
     """
 
     _closed: bool
@@ -59,6 +61,7 @@ class Rollout(Answering):
         timeout: float = 5.0,
         cache_dir: str | os.PathLike[str] | None = None,
         restored_after: float = 60.0,
+        exposures: bool = True,
     ) -> None:
         if poll <= 0 or timeout <= 0:
             raise InvalidInput("poll and timeout are seconds, and more than 0", "leave them out, or say poll=10")
@@ -66,6 +69,7 @@ class Rollout(Answering):
         self._begin(read_address(url, key, None if key_file is None else os.fspath(key_file)))
         self._pace = Pace(poll, restored_after)
         self._timeout = timeout
+        self._counts = exposures
         self._kept = None if cache_dir is None else Kept(Path(cache_dir), url)
         self._start_from_disk()
         self._start()
@@ -169,14 +173,15 @@ class Rollout(Answering):
             return
         self._closed = True
         no_longer(self)
-        for part in (self._pusher, self._refresher, self._reporter):
-            part.stop()  # type: ignore[union-attr]
+        for part in self._parts:
+            part.stop()
         deadline = time.monotonic() + FLUSHED_WITHIN
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(deadline - time.monotonic(), 0.0))
-        if self._reporter is not None and not self._threads[-1].is_alive():
-            self._reporter.flush(max(deadline - time.monotonic(), 0.1))
+        for part, thread in zip(self._parts, self._threads, strict=True):
+            if isinstance(part, Reporter | Exposer) and not thread.is_alive():
+                part.flush(max(deadline - time.monotonic(), 0.1))
 
     def __enter__(self) -> Self:
         return self
@@ -194,8 +199,7 @@ class Rollout(Answering):
         self._confirmed_at: float | None = None
         self._fresh = threading.Event()
         self._reporter: Reporter | None = None
-        self._refresher: Refresher | None = None
-        self._pusher: Pusher | None = None
+        self._parts: tuple[Refresher | Pusher | Reporter | Exposer, ...] = ()
         self._threads: tuple[threading.Thread, ...] = ()
 
     def _start_from_disk(self) -> None:
@@ -213,13 +217,16 @@ class Rollout(Answering):
     def _start(self) -> None:
         assert self._address is not None
         holder = Holder(lambda: self._edition, self._accept, self._confirmed, self._troubled)
-        self._refresher = Refresher(Transport(self._address, self._timeout), holder, self._kept, self._pace)
-        self._pusher = Pusher(self._refresher, self._address)
+        refresher = Refresher(Transport(self._address, self._timeout), holder, self._kept, self._pace)
         self._reporter = Reporter(Transport(self._address, self._timeout))
-        parts = (self._refresher, self._pusher, self._reporter)
+        self._parts = (refresher, Pusher(refresher, self._address), self._reporter)
+        if self._counts:
+            exposer = Exposer(Transport(self._address, self._timeout), self._is_counted)
+            self._served = exposer.served
+            self._parts += (exposer,)
         self._threads = tuple(
             threading.Thread(target=part.run, name=f"rollout {type(part).__name__.lower()}", daemon=True)
-            for part in parts
+            for part in self._parts
         )
         for thread in self._threads:
             thread.start()
@@ -250,6 +257,11 @@ class Rollout(Answering):
                 listener(trouble)
             except Exception:
                 log.exception("what listens for trouble failed")
+
+    def _is_counted(self, flag: str) -> bool:
+        """What is on for everybody, and always was, counts nobody."""
+        rules = self._edition.evaluator.ruleset.flags.get(flag)
+        return rules is not None and bool(rules.has_rollout or rules.rules or rules.admissions)
 
     def _had(self, flag: str, attributes: Mapping[str, object]) -> bool | None:
         """Whether somebody had the flag; None where the flag may look at what is not known here."""

@@ -40,8 +40,8 @@ Hashes = dict[str, set[bytes]]
 
 @dataclass
 class Exposures:
-    """Of one worker. `served` is called by the thread that answers requests, `flush` by one other. `key` makes
-    targeting keys into hashes; it never leaves the servers' disks."""
+    """Of one worker. `served` and `reported` are called by the thread that answers requests, `flush` by one other.
+    `key` makes targeting keys into hashes; it never leaves the servers' disks."""
 
     store: FlagStore
     follower: Follower
@@ -61,6 +61,12 @@ class Exposures:
         for answer in answers:
             if answer.on and (people := counted.get(answer.flag)) is not None and len(people) < MOST_AT_ONCE:
                 people.add(subject)
+
+    def reported(self, flag: str, people: Iterable[str]) -> None:
+        """Whom others served it."""
+        counted = self._served.get(flag)
+        if counted is not None:
+            counted.update(islice(people, max(MOST_AT_ONCE - len(counted), 0)))
 
     def flush(self) -> None:
         """Raises StoreUnavailable; what was to be handed over waits then, and is of the day on which it is."""

@@ -15,6 +15,7 @@ from rollout.web.checks import checks
 from rollout.web.cross_origin import let_pages_ask
 from rollout.web.errors import answer_errors
 from rollout.web.evaluate import Checker
+from rollout.web.exposures import exposures
 from rollout.web.machines import machines, readings
 from rollout.web.ofrep import ofrep
 from rollout.web.openapi import openapi
@@ -38,6 +39,7 @@ def create_app(parts: Parts) -> Flask:
         ofrep(checker, CatchUp(parts.follower), parts.stream, parts.contexts, gate),
         ruleset(parts, publisher),
         outcomes(parts),
+        exposures(parts),
         admin(parts),
         machines(parts, gate),
         openapi(),

@@ -139,6 +139,7 @@ _KEY = an_object(id=TEXT, role=TEXT, name=TEXT, state=TEXT, created_at=TEXT, exp
 _KEYS_CHANGED = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, keys=a_list(_KEY))
 _KEY_MADE = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, keys=a_list(_KEY), secret=or_null(TEXT))
 _OUTCOMES: Schema = {"anyOf": [a_list(OBJECT), an_object(outcomes=a_list(OBJECT))]}
+_EXPOSURES = an_object(exposures={"type": "object", "additionalProperties": a_list(TEXT)})
 
 CALLS: Mapping[str, Call] = {
     "check": Call("Whether a flag is on for somebody.", _CHECK, query=ATTRIBUTES),
@@ -155,6 +156,12 @@ CALLS: Mapping[str, Call] = {
         "What became of the things that people did with a flag.",
         an_object(accepted=NUMBER, refused=a_list(OBJECT), warnings=a_list(OBJECT)),
         body=_OUTCOMES,
+        needs_body=True,
+    ),
+    "report_exposures": Call(
+        "Whom a program that evaluates by itself served a flag, for the counts of the day.",
+        an_object(accepted=NUMBER, unknown=a_list(TEXT)),
+        body=_EXPOSURES,
         needs_body=True,
     ),
     "status": Call(

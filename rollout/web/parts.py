@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -23,6 +23,14 @@ def nobody_counts(answers: Iterable[Answer], subject: object) -> None:
     """Where there is no store that people are counted in."""
 
 
+Reported: TypeAlias = Callable[[str, Sequence[str]], None]
+"""Told of whom others served a flag: its key, and their targeting keys."""
+
+
+def nobody_is_reported(flag: str, people: Sequence[str]) -> None:
+    """The same, for those."""
+
+
 FileReport: TypeAlias = Callable[[], Mapping[str, Any] | None]
 """What this server knows of its own flags file (its `state`, `problems` ...); None where it has none."""
 
@@ -38,6 +46,7 @@ class Parts:
     record_report: FileReport = lambda: None  # how this server's copy of the audit stands
     unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately
     served: Served = nobody_counts  # whom a check gave what, for the counts of the day
+    reported: Reported = nobody_is_reported  # whom programs that evaluate by themselves served a flag
     stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere
     publisher: Publisher | None = None  # one that somebody prepares; else what clients fetch is made when asked for
     gate: Gate | None = None  # None: one that is open to everybody while there are no keys

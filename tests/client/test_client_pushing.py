@@ -56,7 +56,7 @@ def stream(hosted: Hosted) -> Iterator[Stream]:
 def listening(hosted: Hosted, **options: Any) -> Rollout:
     flags = hosted.client(poll=NEVER, **options)
     assert flags.ready()
-    eventually(lambda: flags._refresher is not None and flags._refresher.pushed)
+    eventually(lambda: flags._parts[0].pushed)
     return flags
 
 

@@ -46,7 +46,7 @@ def test_a_change_reaches_the_client_of_a_real_service(running: Service, flags: 
 def test_a_change_is_pushed_to_a_client_that_asks_seldom(running: Service) -> None:
     with Rollout(f"http://{running.address}", poll=600) as client:
         assert client.ready(PATIENCE)
-        eventually(lambda: client._refresher is not None and client._refresher.pushed)
+        eventually(lambda: client._parts[0].pushed)
         running.change("payments", "kill")
         eventually(lambda: client.details("payments").reason == "DISABLED")
 

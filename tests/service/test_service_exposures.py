@@ -127,7 +127,7 @@ def test_workers_and_servers_with_the_same_key_count_a_person_once_and_with_anot
     first.place.now_ms += DAY_MS
     end_day(first)
     assert noted(first)[-1]["after"] == {"day": TODAY, "people": {"payments": 4}, "keys": 2}
-    assert "give all servers one subjects.key" in caplog.text
+    assert "give all servers the same subjects.key" in caplog.text
 
 
 def test_while_the_store_is_away_people_wait_and_are_counted_then(world: World) -> None:

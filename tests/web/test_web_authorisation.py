@@ -29,6 +29,7 @@ TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/v1/ruleset"): {SERVER},
     ("GET", "/v1/ruleset/members/<digest>"): {SERVER},
     ("POST", "/v1/outcomes"): {SERVER},
+    ("POST", "/v1/exposures"): {SERVER},
     ("GET", "/v1/status"): PEOPLE,
     ("GET", "/v1/status/<key>"): PEOPLE,
     ("GET", "/v1/simulate/<key>"): PEOPLE,

@@ -155,6 +155,10 @@ class Site:
         self.app = create_app(self.parts)
         self.http: FlaskClient = self.app.test_client()
 
+    def serve_with(self, **parts: Any) -> None:
+        self.parts = replace(self.parts, **parts)
+        self.serve()
+
     @classmethod
     def with_flags(cls, text: str = FLAGS, **options: Any) -> Site:
         site = cls(**options)

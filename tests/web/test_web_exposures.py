@@ -1,0 +1,34 @@
+"""Exposures that others report: read strictly, counted for flags that exist."""
+
+from __future__ import annotations
+
+import pytest
+from test_web_errors import error_in
+from webkit import Site
+
+
+def test_people_are_counted_for_the_flags_that_exist(site: Site) -> None:
+    counted: dict[str, list[str]] = {}
+    site.serve_with(reported=counted.__setitem__)
+    response = site.post("/v1/exposures", {"exposures": {"payments": ["u-1", "u-2"], "paymets": ["u-3"]}})
+    assert response.get_json() == {"accepted": 2, "unknown": ["paymets"]}
+    assert counted == {"payments": ["u-1", "u-2"]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"exposures": []},
+        {"exposures": {"payments": "u-1"}},
+        {"exposures": {"payments": [1]}},
+        {"exposures": {"payments": ["x" * 1025]}},
+        {"exposures": {"payments": ["u"] * 10_001}},
+    ],
+)
+def test_what_is_no_exposures_is_refused_whole(site: Site, body: object) -> None:
+    counted: list[str] = []
+    site.serve_with(reported=lambda flag, people: counted.append(flag))
+    error_in(site.post("/v1/exposures", body), 400, "invalid")
+    assert counted == []
