@@ -267,7 +267,7 @@ def test_keys_are_made_rotated_and_revoked_over_http(site: Site, tokens: dict[st
     listed = site.get("/v1/keys", headers=admin).get_json()["keys"]
     assert [key["name"] for key in listed[-2:]] == ["shop", "shop"]
     assert listed[-2]["replaced_by"] == listed[-1]["id"]
-    assert made["secret"].rpartition("_")[2] not in str(listed)
+    assert made["secret"].split("_", 3)[3] not in str(listed)
 
 
 @pytest.mark.parametrize(
@@ -294,5 +294,5 @@ def test_no_secret_is_logged(site: Site, tokens: dict[str, str], capsys: pytest.
     site.get(f"/v1/flags?x={made['secret']}")
     said = "".join(capsys.readouterr())
     assert "create_key" in said
-    assert made["secret"].rpartition("_")[2] not in said
-    assert tokens["admin"].rpartition("_")[2] not in said
+    assert made["secret"].split("_", 3)[3] not in said
+    assert tokens["admin"].split("_", 3)[3] not in said
