@@ -30,6 +30,7 @@ from rollout.client.refreshing import Holder, Pace, Refresher
 from rollout.client.reporting import Reporter, Tally
 from rollout.client.transport import Address, Transport, read_address
 from rollout.core.errors import InvalidInput
+from rollout.core.segments import EVERYONE
 
 log = logging.getLogger("rollout.client")
 
@@ -261,7 +262,9 @@ class Rollout(Answering):
     def _is_counted(self, flag: str) -> bool:
         """What is on for everybody, and always was, counts nobody."""
         rules = self._edition.evaluator.ruleset.flags.get(flag)
-        return rules is not None and bool(rules.has_rollout or rules.rules or rules.admissions)
+        if rules is None:
+            return False
+        return rules.has_rollout or bool(rules.rules) or any(one.audience != EVERYONE for one in rules.admissions)
 
     def _had(self, flag: str, attributes: Mapping[str, object]) -> bool | None:
         """Whether somebody had the flag; None where the flag may look at what is not known here."""

@@ -44,9 +44,9 @@ def test_whoever_is_not_served_it_or_only_explained_is_not_reported(hosted: Host
     flags = ready(hosted)
     assert flags.is_on("everybody", user_id="u-1")  # as it is for all: that says nothing
     assert not flags.is_on("nothing", user_id="u-1")
-    assert flags.explain("payments", user_id="u-2", country="IN").on
+    flags.explain("payments", user_id="u-2", country="IN")
     flags.outcome("upi-transfer", flag="payments", ok=True, user_id="u-3", country="IN")
-    assert flags.is_on("payments", country="IN") is False
+    assert flags.is_on("payments", country="IN")  # and nobody knows who that is
     flags.close()
     assert reported(hosted) == {}
 
