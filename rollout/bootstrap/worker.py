@@ -35,11 +35,14 @@ from rollout.service.key_chores import KeyChores
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations
 from rollout.service.outcomes import Intake
+from rollout.service.past import Past
 from rollout.service.publishing import Publisher
 from rollout.service.roll_call import RollCall
 from rollout.service.snapshot import Snapshot
 from rollout.stores.disk import DiskSnapshot
+from rollout.stores.record_copy import RecordCopy
 from rollout.stores.redis import RedisFlagStore
+from rollout.stores.segments import RECORD_FOLDER
 from rollout.stores.subjects import subjects_key
 from rollout.telemetry import Counters, configure_logging
 from rollout.web.app import Parts, create_app
@@ -51,6 +54,7 @@ MASTER_VARIABLE = "ROLLOUT_WEB_PID"
 
 PREPARE_EVERY = 1.0  # seconds; a change is prepared at once, a member list that somebody asked for within these
 FIRST_ANSWER_WITHIN = 1.0  # seconds that a start waits for the store
+PATIENCE_FOR_THE_PAST = timedelta(seconds=0.5)  # checks wait as long, since there is one thread
 SWITCH_INTERVAL = 0.0005  # seconds; a thread that compiles gives way to checks ten times as often as Python would
 
 
@@ -100,7 +104,8 @@ def _app(settings: WebSettings) -> Flask:
     threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()
     reporting.start()
     preparing.start()
-    desk = StoreDesk(store, _read_text, lambda: follower.current, notices)
+    past = Past(store, RecordCopy(folder / RECORD_FOLDER), PATIENCE_FOR_THE_PAST)
+    desk = StoreDesk(store, _read_text, lambda: follower.current, notices, past)
     intake = Intake(store, follower, counters)
     start_handing_over(intake)
     exposures = Exposures(store, follower, subjects_key(folder))

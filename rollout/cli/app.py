@@ -24,6 +24,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Look": {
         "status": "Where every flag stands, or one with its stages.",
         "explain": "Why somebody has a flag or not.",
+        "diff": "What changed for people between two moments.",
         "simulate": "The timetable that a rollout follows from now on.",
         "preview": "Who would gain a flag and who would lose it, of a whole population.",
         "cohort": "Who of a whole population has a flag.",
@@ -78,7 +79,6 @@ OTHER_WORDS = {
     "get": "status",
     "watch": "status",
     "history": "audit",
-    "diff": "plan",
     "lint": "validate",
 }
 

@@ -9,6 +9,7 @@ from enum import IntEnum
 from rollout.core.errors import (
     InvalidInput,
     NotAllowed,
+    NotYet,
     RefusedByRule,
     RevisionConflict,
     RolloutError,
@@ -88,6 +89,7 @@ _EXIT_OF: dict[type[RolloutError], Exit] = {
     RevisionConflict: Exit.CONFLICT,
     RefusedByRule: Exit.REFUSED,
     StoreUnavailable: Exit.FAILED,
+    NotYet: Exit.FAILED,
     TimedOut: Exit.TIMED_OUT,
     CannotCome: Exit.CANNOT_COME,
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rollout.core.errors import InvalidInput, RolloutError, UnknownFlag
@@ -24,6 +25,7 @@ class Address:
     url: str
     namespace: str
     timeout: float  # seconds
+    data_dir: Path | None = None  # of the service, where a question about the past may need its copy of the record
     key: str | None = field(default=None, repr=False)  # the caller's, over HTTP
 
 
@@ -72,5 +74,5 @@ def _over_http(address: Address) -> Iterator[Desk]:
 def _straight(address: Address) -> Iterator[Desk]:
     from rollout.cli.straight import straight_desk  # noqa: PLC0415  # drags in Redis and YAML, which HTTP does without
 
-    with straight_desk(address.url, address.namespace, address.timeout) as desk:
+    with straight_desk(address.url, address.namespace, address.timeout, address.data_dir) as desk:
         yield desk

@@ -22,6 +22,7 @@ from rollout.core.errors import (
     InvalidInput,
     NotAllowed,
     NotAuthenticated,
+    NotYet,
     Problem,
     RefusedByRule,
     RevisionConflict,
@@ -50,6 +51,7 @@ _CLASSES = (
     RevisionConflict,
     RefusedByRule,
     StoreUnavailable,
+    NotYet,
 )
 _BY_CODE = {kind.code: kind for kind in _CLASSES}
 _BY_STATUS = {
@@ -120,14 +122,19 @@ class HttpDesk:
     def report(self, outcomes: Sequence[Document]) -> Document:
         return self._ask("POST", "/v1/outcomes", {"outcomes": list(outcomes)})
 
-    def status(self) -> Document:
-        return self._ask("GET", "/v1/status")
+    def status(self, *, at: str | None = None) -> Document:
+        return self._ask("GET", "/v1/status" + _query({"at": at}))
 
-    def flag_status(self, flag: str) -> Document:
-        return self._ask("GET", f"/v1/status/{quote(flag, safe='')}")
+    def flag_status(self, flag: str, *, at: str | None = None) -> Document:
+        return self._ask("GET", f"/v1/status/{quote(flag, safe='')}" + _query({"at": at}))
 
-    def explain(self, flag: str, context: Mapping[str, object]) -> Document:
-        return self._ask("GET", f"/v1/explain/{quote(flag, safe='')}{_query(context)}")
+    def explain(self, flag: str, context: Mapping[str, object], *, at: str | None = None) -> Document:
+        asked = {"at": at}
+        given = {f"attribute.{name}" if name in asked else name: value for name, value in context.items()}
+        return self._ask("GET", f"/v1/explain/{quote(flag, safe='')}{_query(given | asked)}")
+
+    def diff(self, since: str, until: str, *, reader: Actor | None = None) -> Document:  # noqa: ARG002
+        return self._ask("GET", "/v1/diff" + _query({"since": since, "until": until}))
 
     def audit(
         self,

@@ -79,7 +79,7 @@ def reaching(command: Body) -> Body:
     @as_json
     @wraps(command)
     def with_address(*args: Any, url: str, namespace: str, timeout: float, key_file: str | None, **rest: Any) -> None:
-        command(*args, address=Address(url, namespace, min(timeout, LONGEST), read_key(key_file)), **rest)
+        command(*args, address=Address(url, namespace, min(timeout, LONGEST), key=read_key(key_file)), **rest)
 
     return with_address
 
@@ -94,6 +94,13 @@ data_folder = click.option(
     help="The data folder of the service.",
 )
 """For commands that read the record on this server's disk. They get `data_dir`."""
+
+
+at_option = click.option(
+    "--at",
+    metavar="MOMENT",
+    help='As it was then: "2018-02-13 18:00 IST", "2018-02-13 18:00 Europe/Amsterdam", 2018-02-13T18:00Z or "2h ago".',
+)
 
 
 def changing(command: Body) -> Body:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeout
@@ -15,15 +16,18 @@ from rollout.core.errors import StoreUnavailable
 from rollout.core.progress import State
 from rollout.service.desk import StoreDesk
 from rollout.service.encoding import decode_state
+from rollout.stores.record_copy import RecordCopy
 from rollout.stores.redis import RedisFlagStore, connect
+from rollout.stores.segments import RECORD_FOLDER
 from rollout.yaml_files.reader import read_text
 
 
 @contextmanager
-def straight_desk(url: str, namespace: str, timeout: float) -> Iterator[StoreDesk]:
-    """The desk on the store at `url`. Raises TimedOut where it does not answer within `timeout` seconds."""
+def straight_desk(url: str, namespace: str, timeout: float, data_dir: Path | None = None) -> Iterator[StoreDesk]:
+    """The desk on the store at `url`. `data_dir`: of the service, if it is on this machine: there is a copy of the
+    record, for what the store no longer has. Raises TimedOut where it does not answer within `timeout` seconds."""
     with _store(url, namespace, timeout) as store:
-        yield StoreDesk.straight(store, _read)
+        yield StoreDesk.straight(store, _read, RecordCopy(data_dir / RECORD_FOLDER) if data_dir else None)
 
 
 @contextmanager

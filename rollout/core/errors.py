@@ -12,7 +12,8 @@ status in one table and the command line maps them to exit codes in another.
     ├── RevisionConflict        the state moved while it was being changed
     │   └── OutdatedView        what the caller had seen is no longer so
     ├── RefusedByRule           locked, beyond the plan, dropping half of the flags ...
-    └── StoreUnavailable        the store cannot be reached, or cannot be trusted
+    ├── StoreUnavailable        the store cannot be reached, or cannot be trusted
+    └── NotYet                  what was asked for takes more time than one answer may; asking again goes on with it
 """
 
 from __future__ import annotations
@@ -101,3 +102,7 @@ class RefusedByRule(RolloutError):
 
 class StoreUnavailable(RolloutError):
     code = "store_unavailable"
+
+
+class NotYet(RolloutError):
+    code = "not_yet"

@@ -76,9 +76,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.SUPPORT: _SUPPORT,
     Role.OPERATOR: _OPERATOR,
     Role.ADMIN: _OPERATOR | {Permission.APPLY, Permission.APPROVE, Permission.KEYS},
-    Role.AUDITOR: frozenset({Permission.AUDIT, Permission.EXPORT}),
+    Role.AUDITOR: frozenset({Permission.AUDIT, Permission.EXPORT, Permission.EXPLAIN}),
 }
-"""Whoever may explain may evaluate: an explanation says more."""
+"""An explanation says more than a check does. Auditors make none for an app, but ask what was answered, and why."""
 
 EVERYTHING = frozenset(Permission)
 

@@ -16,7 +16,7 @@ from rollout.core.members import member_lines
 from rollout.core.outcome_reading import OutcomeReader
 from rollout.core.progression import Moment
 from rollout.core.shares import Share
-from rollout.service import reports
+from rollout.service import past_reports, reports
 from rollout.service.answers import Answer
 from rollout.service.doctor import doctor_report
 from rollout.service.follower import Follower
@@ -25,6 +25,7 @@ from rollout.service.keys import OVERLAP, KeyDesk
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations, Request, moment_of
 from rollout.service.outcomes import read_outcomes, taken_document
+from rollout.service.past import Copy, Past
 from rollout.service.ports import FlagStore
 from rollout.service.snapshot import Snapshot
 
@@ -64,11 +65,15 @@ class Desk(Protocol):
     def report(self, outcomes: Sequence[Document]) -> Document:
         """Reports what became of what people did: at most 1,000 outcomes."""
 
-    def status(self) -> Document: ...
+    def status(self, *, at: str | None = None) -> Document:
+        """Now, or at a past moment, as people write it."""
 
-    def flag_status(self, flag: str) -> Document: ...
+    def flag_status(self, flag: str, *, at: str | None = None) -> Document: ...
 
-    def explain(self, flag: str, context: Mapping[str, object]) -> Document: ...
+    def explain(self, flag: str, context: Mapping[str, object], *, at: str | None = None) -> Document: ...
+
+    def diff(self, since: str, until: str, *, reader: Actor | None = None) -> Document:
+        """What changed for people between two moments, and who changed it. That `reader` looked is noted."""
 
     def audit(
         self, *, flag: str | None = None, limit: int = 100, before: int | None = None, reader: Actor | None = None
@@ -108,6 +113,7 @@ class StoreDesk:
         read_text: ReadText,
         snapshot: Callable[[], Snapshot],
         notices: Notices | None = None,
+        past: Past | None = None,
     ) -> None:
         self._store = store
         self._read_text = read_text
@@ -116,17 +122,19 @@ class StoreDesk:
         self._notices = notices or Notices(Operations(store))
         self._operations = Operations(store, self._notices.refused)
         self._keys = KeyDesk(store, self._operations)
+        self._past = past or Past(store)
 
     @classmethod
-    def straight(cls, store: FlagStore, read_text: ReadText) -> StoreDesk:
-        """Without a server: reads the store whole whenever something is asked."""
+    def straight(cls, store: FlagStore, read_text: ReadText, copy: Copy | None = None) -> StoreDesk:
+        """Without a server: reads the store whole whenever something is asked. `copy`: the record on this machine, for
+        what the store no longer has."""
         follower = Follower(store)
 
         def snapshot() -> Snapshot:
             follower.read()
             return follower.current
 
-        return cls(store, read_text, snapshot)
+        return cls(store, read_text, snapshot, past=Past(store, copy))
 
     def set(
         self, flag: str, share: str, request: Request, *, audience: str | None = None, beyond_plan: bool = False
@@ -172,17 +180,28 @@ class StoreDesk:
         self._store.count(counted)
         return taken_document(taken)
 
-    def status(self) -> Document:
+    def status(self, *, at: str | None = None) -> Document:
+        if at is not None:
+            return past_reports.status_then(self._past, at)
         return reports.status_report(self._snapshot(), self._store.servers(), self._moment(), self._watches.look())
 
-    def flag_status(self, flag: str) -> Document:
+    def flag_status(self, flag: str, *, at: str | None = None) -> Document:
+        if at is not None:
+            return past_reports.flag_status_then(self._past, at, flag)
         entries = self.audit(flag=flag)["entries"]
         watched = self._watches.look().get(flag)
         return reports.flag_status_report(self._snapshot(), flag, self._moment(), entries, watched)
 
-    def explain(self, flag: str, context: Mapping[str, object]) -> Document:
+    def explain(self, flag: str, context: Mapping[str, object], *, at: str | None = None) -> Document:
+        if at is not None:
+            return past_reports.explain_then(self._past, at, flag, context)
         snapshot = self._snapshot()
         return reports.explain_report(snapshot, flag, context, reports.lines_in_force(snapshot, self._store.blob))
+
+    def diff(self, since: str, until: str, *, reader: Actor | None = None) -> Document:
+        if reader:
+            self._notices.read(reader, {"what": "changes between two moments"})
+        return past_reports.diff_report(self._past, since, until)
 
     def audit(
         self, *, flag: str | None = None, limit: int = 100, before: int | None = None, reader: Actor | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rollout.core.audit import read_line
@@ -10,7 +10,7 @@ from rollout.core.definitions import FlagFile
 from rollout.core.documents import Document, read_instant, read_key, read_progress
 from rollout.core.errors import StoreUnavailable
 from rollout.core.loading import load_file
-from rollout.core.progress import FileInForce, State
+from rollout.core.progress import FileInForce, FlagRecord, State
 from rollout.core.progression import Moment
 from rollout.service.encoding import unpack_definitions
 from rollout.service.operations import with_earlier
@@ -21,19 +21,21 @@ def replay(lines: Iterable[bytes], blob: FetchBlob, state: State | None = None) 
     """The state after these audit lines, oldest first, from `state` or from nothing. Raises StoreUnavailable when
     entries are missing between, or when a version of the file is not kept."""
     state = state or State()
+    moved: dict[str, Document] = {}  # since the last file: of each flag only its last entry says where it stands
+    revision = state.revision
     for entry in map(read_line, lines):
         if entry.get("note"):  # which changed nothing
             continue
-        if entry["revision"] != state.revision + 1:
-            raise StoreUnavailable(f"the audit goes from revision {state.revision} to {entry['revision']}")
-        state = _after(state, entry, blob)
-    return state
-
-
-def _after(state: State, entry: Document, blob: FetchBlob) -> State:
-    if "definitions" in entry["after"]:
-        return _file_came(state, entry, blob)
-    return _keys_changed(state, entry) if "keys" in entry["after"] else _flag_changed(state, entry)
+        if entry["revision"] != revision + 1:
+            raise StoreUnavailable(f"the audit goes from revision {revision} to {entry['revision']}")
+        if "definitions" in entry["after"]:
+            state, moved = _file_came(_flags_moved(state, moved, revision), entry, blob), {}
+        elif "keys" in entry["after"]:
+            state = _keys_changed(state, entry)
+        elif entry["after"] != entry["before"]:  # not a guard that warned, or was drilled
+            moved[entry["flag"]] = entry
+        revision = entry["revision"]
+    return _flags_moved(state, moved, revision)
 
 
 def _keys_changed(state: State, entry: Document) -> State:
@@ -41,15 +43,18 @@ def _keys_changed(state: State, entry: Document) -> State:
     after = {document["id"]: read_key(document) for document in entry["after"]["keys"]}
     forgotten = {document["id"] for document in entry["before"]["keys"]} - after.keys()
     keys = {key_id: key for key_id, key in state.keys.items() if key_id not in forgotten}
-    return replace(state, revision=entry["revision"], keys={**keys, **after})
+    return replace(state, keys={**keys, **after})
 
 
-def _flag_changed(state: State, entry: Document) -> State:
-    if entry["after"] == entry["before"]:  # a guard warned, or was drilled
-        return replace(state, revision=entry["revision"])
-    record = state.records[entry["flag"]]
-    changed = replace(record, progress=read_progress(entry["after"]), revision=entry["revision"])
-    return replace(state, revision=entry["revision"], records={**state.records, entry["flag"]: changed})
+def _flags_moved(state: State, moved: Mapping[str, Document], revision: int) -> State:
+    if not moved:
+        return state if state.revision == revision else replace(state, revision=revision)
+    changed = {key: _moved(state.records[key], entry) for key, entry in moved.items()}
+    return replace(state, revision=revision, records={**state.records, **changed})
+
+
+def _moved(record: FlagRecord, entry: Document) -> FlagRecord:
+    return replace(record, progress=read_progress(entry["after"]), revision=entry["revision"])
 
 
 def _file_came(state: State, entry: Document, blob: FetchBlob) -> State:

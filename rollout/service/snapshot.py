@@ -51,6 +51,14 @@ def take_snapshot(stored: Stored, blob: FetchBlob, previous: Snapshot) -> Snapsh
     return Snapshot(state, evaluator, dict(stored.flags), stored.shared, stored.written_at_ms, members)
 
 
+def snapshot_of(state: State, blob: FetchBlob, previous: Snapshot) -> Snapshot:
+    """Any state, ready to be asked. Nothing that `previous` has already is fetched or compiled again. Raises
+    StoreUnavailable when a member list cannot be had."""
+    state = replace(state, definitions=_keep_equal(state.definitions, previous.state.definitions))
+    members = _members(state.definitions, blob, previous)
+    return Snapshot(state, _compile(state, members, previous), members=members)
+
+
 def together(changes: Sequence[Change]) -> Change:
     """Several changes in a row as one, so that a storm of them is compiled once. At least one, none of them whole."""
     flags = {key: document for change in changes for key, document in change.flags.items()}

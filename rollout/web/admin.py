@@ -24,6 +24,7 @@ from rollout.web.bodies import (
     AuditQuery,
     ChangeBody,
     CreateKeyBody,
+    DiffQuery,
     ExportBody,
     FilesBody,
     FilesOptions,
@@ -32,11 +33,12 @@ from rollout.web.bodies import (
     ResumeBody,
     RotateKeyBody,
     SetBody,
+    StatusQuery,
+    read_explained,
     read_model,
     read_options,
     read_verdicts,
 )
-from rollout.web.evaluate import read_query
 from rollout.web.machines import this_server
 from rollout.web.parts import Parts
 from rollout.web.reading import (
@@ -84,12 +86,20 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
     @blueprint.get("/status")
     @needs(Permission.STATUS)
     def status() -> Response:
+        at = read_options(StatusQuery, request.query_string).at
+        if at is not None:
+            _check_store(follower)
+            return json_response(desk.status(at=at))
         document = _from_store_or_snapshot(follower, desk.status, lambda: reports.status_report(follower.current, {}))
         return json_response(document | {"this_server": this_server(parts)})
 
     @blueprint.get("/status/<key>")
     @needs(Permission.STATUS)
     def flag_status(key: str) -> Response:
+        at = read_options(StatusQuery, request.query_string).at
+        if at is not None:
+            _check_store(follower)
+            return json_response(desk.flag_status(key, at=at))
         document = _from_store_or_snapshot(
             follower, lambda: desk.flag_status(key), lambda: reports.flag_status_report(follower.current, key)
         )
@@ -98,13 +108,24 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
     @blueprint.get("/explain/<key>")
     @needs(Permission.EXPLAIN)
     def explain(key: str) -> Response:
-        given = read_query(request.query_string)
+        given, asked = read_explained(request.query_string)
+        at = asked.get("at")
+        if at is not None:
+            _check_store(follower)
+            return json_response(desk.explain(key, given, at=at))
         document = _from_store_or_snapshot(
             follower,
             lambda: desk.explain(key, given),
             lambda: reports.explain_report(follower.current, key, given, {}),
         )
         return json_response(document)
+
+    @blueprint.get("/diff")
+    @needs(Permission.AUDIT)
+    def diff() -> Response:
+        query = read_options(DiffQuery, request.query_string)
+        _check_store(follower)
+        return json_response(desk.diff(query.since, query.until, reader=_actor(None)))
 
     @blueprint.get("/simulate/<key>")
     @needs(Permission.STATUS)

@@ -116,6 +116,15 @@ class ExportBody(_Model):
     actor: Line = "unknown"
 
 
+class StatusQuery(_Model):
+    at: Line | None = None  # a past moment
+
+
+class DiffQuery(_Model):
+    since: Line
+    until: Line = "now"
+
+
 class NotesQuery(_Model):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     before: Line | None = None
@@ -139,6 +148,18 @@ def read_options(model: type[M], query: bytes) -> M:
         return model.model_validate_strings(given)
     except ValidationError as error:
         raise _invalid(model, error) from None
+
+
+ASKED_OF_EXPLAIN = ("at",)
+"""Parameters that are no attributes. An attribute of such a name is sent as attribute.NAME."""
+
+
+def read_explained(query: bytes) -> tuple[dict[str, str], dict[str, str]]:
+    """Attributes, and what is asked about them. Raises InvalidInput."""
+    given = read_query(query)
+    asked = {name: given.pop(name) for name in ASKED_OF_EXPLAIN if name in given}
+    named = {f"attribute.{name}": name for name in ASKED_OF_EXPLAIN}
+    return {named.get(name, name): value for name, value in given.items()}, asked
 
 
 def read_verdicts(query: bytes) -> dict[str, str]:

@@ -33,6 +33,7 @@ STATUS = {
     "error": 500,
     "not_prepared": 503,
     "store_unavailable": 503,
+    "not_yet": 503,
 }
 
 RETRY_AFTER = 2

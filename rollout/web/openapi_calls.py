@@ -12,6 +12,7 @@ from rollout.web.bodies import (
     AuditQuery,
     ChangeBody,
     CreateKeyBody,
+    DiffQuery,
     ExportBody,
     FilesBody,
     FilesOptions,
@@ -20,6 +21,7 @@ from rollout.web.bodies import (
     ResumeBody,
     RotateKeyBody,
     SetBody,
+    StatusQuery,
 )
 
 Schema: TypeAlias = dict[str, Any]
@@ -58,6 +60,12 @@ ATTRIBUTES: Schema = {
     "explode": True,
     "schema": {"type": "object", "additionalProperties": TEXT},
 }
+AT: Schema = {
+    "name": "at",
+    "in": "query",
+    "description": "A past moment; an attribute of this name is sent as attribute.at.",
+    "schema": TEXT,
+}
 VERDICTS: Schema = {
     "name": "verdict",
     "in": "query",
@@ -79,6 +87,7 @@ class Call:
     body: type[BaseModel] | Schema | None = None
     needs_body: bool = False
     query: type[BaseModel] | Schema | None = None
+    more_query: tuple[Schema, ...] = ()
     statuses: tuple[int, ...] = ()  # besides the usual ones
     answer_type: str = JSON
     other_answers: Mapping[int, Schema] = field(default_factory=dict)  # that are no errors, by status
@@ -92,7 +101,10 @@ class Call:
             yield self.query
         elif self.query is not None:
             properties = self.query.model_json_schema()["properties"]
-            yield from ({"name": name, "in": "query", "schema": schema} for name, schema in properties.items())
+            required = self.query.model_json_schema().get("required", ())
+            for name, schema in properties.items():
+                yield {"name": name, "in": "query", "schema": schema} | ({"required": True} if name in required else {})
+        yield from self.more_query
 
     def body_content(self) -> Schema:
         if self.body is None:
@@ -165,14 +177,24 @@ CALLS: Mapping[str, Call] = {
         needs_body=True,
     ),
     "status": Call(
-        "Where every rollout stands.", an_object(revision=NUMBER, flags=a_list(OBJECT), servers=a_list(OBJECT))
+        "Where every rollout stands.",
+        an_object(revision=NUMBER, flags=a_list(OBJECT), servers=a_list(OBJECT)),
+        query=StatusQuery,
     ),
-    "flag_status": Call("One flag with its stages.", an_object(flag=TEXT, state=TEXT, stages=a_list(OBJECT))),
+    "flag_status": Call(
+        "One flag with its stages.", an_object(flag=TEXT, state=TEXT, stages=a_list(OBJECT)), query=StatusQuery
+    ),
+    "diff": Call(
+        "What changed for people between two moments.",
+        an_object(flags=a_list(OBJECT), segments=a_list(OBJECT), files=a_list(OBJECT), changes=NUMBER),
+        query=DiffQuery,
+    ),
     "doctor": Call("What is wrong with the installation.", an_object(healthy=TRUTH, checks=a_list(OBJECT))),
     "explain": Call(
         "Why somebody has a flag or not.",
         an_object(flag=TEXT, on=TRUTH, because=TEXT, steps=a_list(OBJECT), ignored=a_list(TEXT)),
         query=ATTRIBUTES,
+        more_query=(AT,),
     ),
     "simulate": Call("The timetable from now on.", an_object(flag=TEXT, events=a_list(OBJECT)), query=VERDICTS),
     "audit": Call(

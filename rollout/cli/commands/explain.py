@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from rollout.cli.exits import OFF, Exit
 from rollout.cli.gateway import Address, OpenDesk, desk_for
-from rollout.cli.options import flag_argument, reaching
+from rollout.cli.options import at_option, data_folder, flag_argument, reaching
+from rollout.cli.past_words import tell_then
 from rollout.cli.terminal import Styled, Terminal, stdout
 from rollout.cli.words import Document
 from rollout.core.errors import InvalidInput
@@ -21,7 +24,9 @@ _MARKS = {True: Styled("✓", "green"), False: Styled("✗", "red"), None: Style
 @flag_argument
 @click.option("--user", help="The person, as the app sends it in user_id.")
 @click.option("-c", "--context", "given", multiple=True, metavar="NAME=VALUE", help="An attribute; may be repeated.")
+@at_option
 @click.option("--test", is_flag=True, help="Exit 0 when it is on, 3 when it is off.")
+@data_folder
 @reaching
 @click.pass_obj
 @click.pass_context
@@ -32,7 +37,9 @@ def command(
     flag: str,
     user: str | None,
     given: tuple[str, ...],
+    at: str | None,
     test: bool,
+    data_dir: Path,
     address: Address,
     as_json: bool,
 ) -> None:
@@ -41,10 +48,13 @@ def command(
     For example: rollout explain payments --user u-1 -c country=IN -c app_version=2.18.8
 
     The answer first, then the first reason, then what would change it, then each step and where in the file it stands.
+
+    With --at the answer of a past moment, made again from the record by the flags and the file that were in force then.
+    Straight on the store, what it no longer has is read from the copy in --data-dir.
     """
     subject = _subject(user, given)
-    with desk_for(open_desk, address, flag) as desk:
-        document = desk.explain(flag, subject)
+    with desk_for(open_desk, replace(address, data_dir=data_dir if at else None), flag) as desk:
+        document = desk.explain(flag, subject, at=at)
     if as_json:
         stdout().json(document)
     else:
@@ -68,6 +78,7 @@ def _tell(terminal: Terminal, document: Document, user: str | None) -> None:
     answer = Styled("ON", "green") if document["on"] else Styled("OFF", "red")
     whom = user if user is not None else "somebody without a user_id"
     terminal.line(Styled(document["flag"], "bold"), " is ", answer, f" for {whom}", _served(document))
+    tell_then(terminal, document)
     terminal.line("because ", document["because"])
     if document["would_change"]:
         terminal.line("what would change it:")

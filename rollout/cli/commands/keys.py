@@ -63,7 +63,7 @@ def create(
 
     client evaluates flags that are not marked client: false; server evaluates all, reads the ruleset and reports
     outcomes; support reads status, explanations and the audit; operator also changes; admin also applies files,
-    approves and looks after keys; auditor exports and verifies the audit.
+    approves and looks after keys; auditor exports and verifies the audit, and explains.
     """
     with desk_for(open_desk, address) as desk:
         answer = desk.create_key(role, name, Request(actor(), reason), expires=expires, rate=rate)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
@@ -17,8 +18,9 @@ from rollout.cli.awaiting import Awaited, awaited, wait_for, where
 from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.looking import looks
 from rollout.cli.one_flag import tell_flag
-from rollout.cli.options import DEFAULT_TIMEOUT, reaching
+from rollout.cli.options import DEFAULT_TIMEOUT, at_option, data_folder, reaching
 from rollout.cli.overview import tell_all, warnings
+from rollout.cli.past_words import tell_then
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
 from rollout.cli.watching import watch
 from rollout.cli.words import Document
@@ -36,6 +38,8 @@ from rollout.core.errors import InvalidInput
     help="Wait until FLAG is done, halted, killed, or at stage=4, stage=25% or share=5%. --timeout 2h then says for "
     "how long; without it, for as long as it takes.",
 )
+@at_option
+@data_folder
 @reaching
 @click.pass_obj
 @click.pass_context
@@ -46,6 +50,8 @@ def command(
     flag: str | None,
     watching: bool,
     wanted: str | None,
+    at: str | None,
+    data_dir: Path,
     address: Address,
     as_json: bool,
 ) -> None:
@@ -58,13 +64,15 @@ def command(
     It ends with 0 once that is reached, with 6 when it is not in time, and with 8 when it cannot come any more. A share
     is that of the audience of the plan's last stage. Short outages of the service are waited through.
     """
+    if at is not None and (watching or wanted is not None):
+        raise InvalidInput("what is past neither changes nor comes", "leave out --watch and --wait-for, or --at")
     if wanted is not None:
         explicit = context.get_parameter_source("timeout") is not ParameterSource.DEFAULT
         patience = context.params["timeout"] if explicit else None
         _wait(open_desk, address, flag, awaited(wanted), patience=patience, as_json=as_json)
         return
-    with desk_for(open_desk, address, flag) as desk:
-        ask: Callable[[], Document] = partial(desk.flag_status, flag) if flag else desk.status
+    with desk_for(open_desk, replace(address, data_dir=data_dir if at else None), flag) as desk:
+        ask: Callable[[], Document] = partial(desk.flag_status, flag, at=at) if flag else partial(desk.status, at=at)
         if watching:
             watch(looks(ask, address.timeout), tell_flag if flag else _tell_with_warnings, as_json=as_json)
             return
@@ -73,8 +81,10 @@ def command(
         stdout().json(document)
     elif flag:
         tell_flag(stdout(), document)
+        tell_then(stderr(), document)
     else:
         tell_all(stdout(), document)
+        tell_then(stderr(), document)
         _warn(stderr(), document)
 
 
