@@ -128,8 +128,10 @@ class HttpDesk:
     def flag_status(self, flag: str, *, at: str | None = None) -> Document:
         return self._ask("GET", f"/v1/status/{quote(flag, safe='')}" + _query({"at": at}))
 
-    def explain(self, flag: str, context: Mapping[str, object], *, at: str | None = None) -> Document:
-        asked = {"at": at}
+    def explain(
+        self, flag: str, context: Mapping[str, object], *, at: str | None = None, words: str | None = None
+    ) -> Document:
+        asked = {"at": at, "words": words}
         given = {f"attribute.{name}" if name in asked else name: value for name, value in context.items()}
         return self._ask("GET", f"/v1/explain/{quote(flag, safe='')}{_query(given | asked)}")
 

@@ -70,7 +70,10 @@ class Desk(Protocol):
 
     def flag_status(self, flag: str, *, at: str | None = None) -> Document: ...
 
-    def explain(self, flag: str, context: Mapping[str, object], *, at: str | None = None) -> Document: ...
+    def explain(
+        self, flag: str, context: Mapping[str, object], *, at: str | None = None, words: str | None = None
+    ) -> Document:
+        """`at`: a past moment. `words`: the language of a sentence for the person."""
 
     def diff(self, since: str, until: str, *, reader: Actor | None = None) -> Document:
         """What changed for people between two moments, and who changed it. That `reader` looked is noted."""
@@ -192,11 +195,15 @@ class StoreDesk:
         watched = self._watches.look().get(flag)
         return reports.flag_status_report(self._snapshot(), flag, self._moment(), entries, watched)
 
-    def explain(self, flag: str, context: Mapping[str, object], *, at: str | None = None) -> Document:
+    def explain(
+        self, flag: str, context: Mapping[str, object], *, at: str | None = None, words: str | None = None
+    ) -> Document:
         if at is not None:
-            return past_reports.explain_then(self._past, at, flag, context)
+            return past_reports.explain_then(self._past, at, flag, context, words)
         snapshot = self._snapshot()
-        return reports.explain_report(snapshot, flag, context, reports.lines_in_force(snapshot, self._store.blob))
+        return reports.explain_report(
+            snapshot, flag, context, reports.lines_in_force(snapshot, self._store.blob), words
+        )
 
     def diff(self, since: str, until: str, *, reader: Actor | None = None) -> Document:
         if reader:

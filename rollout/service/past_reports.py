@@ -25,11 +25,12 @@ MOST_ENTRIES = 20
 """As many of the last entries between two moments are told of each flag."""
 
 
-def explain_then(past: Past, at: str, key: str, given: Mapping[str, object]) -> Document:
+def explain_then(past: Past, at: str, key: str, given: Mapping[str, object], words: str | None = None) -> Document:
     """The answer that was given then, and why. Raises UnknownFlag, InvalidInput, NotYet, StoreUnavailable."""
     then = past.at(past.moment(at))
     lines = lines_in_force(then.snapshot, past.blob)
-    return {**explain_report(then.snapshot, key, given, lines), **_then(then), "attributes": ATTRIBUTES_NOTE}
+    report = explain_report(then.snapshot, key, given, lines, words, past=True)
+    return {**report, **_then(then), "attributes": ATTRIBUTES_NOTE}
 
 
 def status_then(past: Past, at: str) -> Document:

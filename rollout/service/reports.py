@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -17,6 +18,7 @@ from rollout.core.documents import instant_text, progress_document, read_progres
 from rollout.core.errors import InvalidInput, UnknownFlag
 from rollout.core.explanation import Step, explain
 from rollout.core.flags import Flag
+from rollout.core.plain_words import plain_words
 from rollout.core.plans import stages_done
 from rollout.core.progress import FlagRecord, State
 from rollout.core.progression import Enter, Moment, Verdict
@@ -229,15 +231,26 @@ def lines_in_force(snapshot: Snapshot, blob: FetchBlob) -> Mapping[str, int]:
     return lines
 
 
-def explain_report(snapshot: Snapshot, key: str, given: Mapping[str, object], lines: Mapping[str, int]) -> Document:
-    """Why somebody has a flag or not. Raises UnknownFlag, InvalidInput."""
+def explain_report(
+    snapshot: Snapshot,
+    key: str,
+    given: Mapping[str, object],
+    lines: Mapping[str, int],
+    words: str | None = None,
+    *,
+    past: bool = False,
+) -> Document:
+    """Why somebody has a flag or not. `words`: the language of a sentence that may be read to them. Raises UnknownFlag,
+    InvalidInput."""
     record = _record(snapshot, key)
     context, _ = read_context(given, snapshot.state.definitions.attributes)
     explanation = explain(record, context, snapshot.evaluator, snapshot.state)
     answer = explanation.answer
     file = snapshot.state.file.name if snapshot.state.file else None
+    plain = plain_words(answer, record, context, snapshot.evaluator, words, past=past) if words is not None else None
     return {
         **SCHEMA,
+        **({"words": asdict(plain)} if plain else {}),
         "flag": key,
         "on": answer.on,
         "variant": answer.variant,

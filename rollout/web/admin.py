@@ -109,14 +109,14 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
     @needs(Permission.EXPLAIN)
     def explain(key: str) -> Response:
         given, asked = read_explained(request.query_string)
-        at = asked.get("at")
+        at, words = asked.get("at"), asked.get("words")
         if at is not None:
             _check_store(follower)
-            return json_response(desk.explain(key, given, at=at))
+            return json_response(desk.explain(key, given, at=at, words=words))
         document = _from_store_or_snapshot(
             follower,
-            lambda: desk.explain(key, given),
-            lambda: reports.explain_report(follower.current, key, given, {}),
+            lambda: desk.explain(key, given, words=words),
+            lambda: reports.explain_report(follower.current, key, given, {}, words),
         )
         return json_response(document)
 

@@ -150,7 +150,7 @@ def read_options(model: type[M], query: bytes) -> M:
         raise _invalid(model, error) from None
 
 
-ASKED_OF_EXPLAIN = ("at",)
+ASKED_OF_EXPLAIN = ("at", "words")
 """Parameters that are no attributes. An attribute of such a name is sent as attribute.NAME."""
 
 

@@ -66,6 +66,12 @@ AT: Schema = {
     "description": "A past moment; an attribute of this name is sent as attribute.at.",
     "schema": TEXT,
 }
+WORDS: Schema = {
+    "name": "words",
+    "in": "query",
+    "description": "The language (en, hi, nl) of a sentence that may be read to the person.",
+    "schema": TEXT,
+}
 VERDICTS: Schema = {
     "name": "verdict",
     "in": "query",
@@ -194,7 +200,7 @@ CALLS: Mapping[str, Call] = {
         "Why somebody has a flag or not.",
         an_object(flag=TEXT, on=TRUTH, because=TEXT, steps=a_list(OBJECT), ignored=a_list(TEXT)),
         query=ATTRIBUTES,
-        more_query=(AT,),
+        more_query=(AT, WORDS),
     ),
     "simulate": Call("The timetable from now on.", an_object(flag=TEXT, events=a_list(OBJECT)), query=VERDICTS),
     "audit": Call(

@@ -97,3 +97,19 @@ def test_a_server_that_gives_up_says_that_asking_again_goes_on() -> None:
     error = {"error": {"code": "not_yet", "message": "too many changes", "hint": "ask again"}}
     with scripted(answers(error, 503)) as (url, _), pytest.raises(NotYet, match="too many changes"):
         HttpDesk(url, 20).explain("payments", {}, at="now")
+
+
+def test_a_sentence_for_the_person_is_all_that_is_printed(cli: Cli) -> None:
+    assert cli("explain", "payments", *INDIAN, "--words").out == (
+        "This feature is switched off for everyone at the moment.\n"
+    )
+    assert cli("explain", "payments", *INDIAN, "--words", "--language", "hi", "--at", "90s ago").out == (
+        "उस समय यह सुविधा आपके लिए चालू थी।\n"
+    )
+
+
+def test_over_http_the_sentence_is_the_same(cli: Cli) -> None:
+    with service(cli.store) as url:
+        words = HttpDesk(url, 20).explain("payments", {"words": "many"}, words="nl")
+    assert words["words"]["sentence"] == "Deze functie staat op dit moment voor iedereen uit."
+    assert words["ignored"] == ["words"]

@@ -25,6 +25,10 @@ _MARKS = {True: Styled("✓", "green"), False: Styled("✗", "red"), None: Style
 @click.option("--user", help="The person, as the app sends it in user_id.")
 @click.option("-c", "--context", "given", multiple=True, metavar="NAME=VALUE", help="An attribute; may be repeated.")
 @at_option
+@click.option("--words", is_flag=True, help="One sentence that may be read to the person, and nothing else.")
+@click.option(
+    "--language", default="en", show_default=True, help="Of that sentence: en, hi or nl; of others there is English."
+)
 @click.option("--test", is_flag=True, help="Exit 0 when it is on, 3 when it is off.")
 @data_folder
 @reaching
@@ -38,6 +42,8 @@ def command(
     user: str | None,
     given: tuple[str, ...],
     at: str | None,
+    words: bool,
+    language: str,
     test: bool,
     data_dir: Path,
     address: Address,
@@ -54,9 +60,11 @@ def command(
     """
     subject = _subject(user, given)
     with desk_for(open_desk, replace(address, data_dir=data_dir if at else None), flag) as desk:
-        document = desk.explain(flag, subject, at=at)
+        document = desk.explain(flag, subject, at=at, words=language if words else None)
     if as_json:
         stdout().json(document)
+    elif words:
+        stdout().line(document["words"]["sentence"])
     else:
         _tell(stdout(), document, subject.get(TARGETING_ATTRIBUTE))
     context.exit(OFF if test and not document["on"] else Exit.DONE)
