@@ -123,20 +123,20 @@ class HttpDesk:
         return self._ask("POST", "/v1/outcomes", {"outcomes": list(outcomes)})
 
     def status(self, *, at: str | None = None) -> Document:
-        return self._ask("GET", "/v1/status" + _query({"at": at}))
+        return self._look("/v1/status" + _query({"at": at}))
 
     def flag_status(self, flag: str, *, at: str | None = None) -> Document:
-        return self._ask("GET", f"/v1/status/{quote(flag, safe='')}" + _query({"at": at}))
+        return self._look(f"/v1/status/{quote(flag, safe='')}" + _query({"at": at}))
 
     def explain(
         self, flag: str, context: Mapping[str, object], *, at: str | None = None, words: str | None = None
     ) -> Document:
         asked = {"at": at, "words": words}
         given = {f"attribute.{name}" if name in asked else name: value for name, value in context.items()}
-        return self._ask("GET", f"/v1/explain/{quote(flag, safe='')}{_query(given | asked)}")
+        return self._look(f"/v1/explain/{quote(flag, safe='')}{_query(given | asked)}")
 
     def diff(self, since: str, until: str, *, reader: Actor | None = None) -> Document:  # noqa: ARG002
-        return self._ask("GET", "/v1/diff" + _query({"since": since, "until": until}))
+        return self._look("/v1/diff" + _query({"since": since, "until": until}))
 
     def audit(
         self,
@@ -185,6 +185,17 @@ class HttpDesk:
     def _change(self, verb: str, flag: str, request: Request, **particulars: object) -> Answer:
         body = _circumstances(request) | {name: value for name, value in particulars.items() if value is not None}
         return self._ask("POST", f"/v1/flags/{quote(flag, safe='')}/{verb}", body)
+
+    def _look(self, path: str) -> Document:
+        """Asks again while the service needs more time for the past than one answer may take: it goes on from there."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._ask("GET", path)
+            except NotYet:
+                if time.monotonic() + PAUSE > deadline:
+                    raise
+            time.sleep(PAUSE)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Document:
         content = None if body is None else json.dumps(body).encode()

@@ -96,7 +96,10 @@ def test_an_attribute_that_is_called_at_is_no_moment(tmp_path: Path) -> None:
 def test_a_server_that_gives_up_says_that_asking_again_goes_on() -> None:
     error = {"error": {"code": "not_yet", "message": "too many changes", "hint": "ask again"}}
     with scripted(answers(error, 503)) as (url, _), pytest.raises(NotYet, match="too many changes"):
-        HttpDesk(url, 20).explain("payments", {}, at="now")
+        HttpDesk(url, 0.5).explain("payments", {}, at="now")
+    with scripted(answers(error, 503), answers(error, 503), answers({"on": True})) as (url, asked):
+        assert HttpDesk(url, 20).explain("payments", {}, at="now") == {"on": True}
+    assert len(asked) == 3
 
 
 def test_a_sentence_for_the_person_is_all_that_is_printed(cli: Cli) -> None:
