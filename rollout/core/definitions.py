@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rollout.core.approvals import Approvals
 from rollout.core.attributes import Attribute
 from rollout.core.errors import Problem
 from rollout.core.flags import Flag
@@ -20,6 +21,7 @@ class Definitions:
     guards: Mapping[str, Guard] = field(default_factory=dict)
     flags: Mapping[str, Flag] = field(default_factory=dict)
     windows: Mapping[str, Window] = field(default_factory=dict)
+    approvals: Approvals | None = None  # None: nobody has to agree
 
 
 @dataclass(frozen=True, slots=True)

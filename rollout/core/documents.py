@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from rollout.core.approvals import Approvals
 from rollout.core.attributes import Attribute, AttributeType
 from rollout.core.definitions import Definitions
 from rollout.core.flags import BOOLEAN_VARIANTS, TARGETING_ATTRIBUTE, Flag, Rule, Serving, Split, ValueType
@@ -62,7 +63,9 @@ def shared_document(state: State) -> Document:
     """What belongs to no single flag."""
     definitions = state.definitions
     keys = {"keys": [key_document(key) for key in state.keys.values()]} if state.keys else {}
+    approvals = {"approvals": _approvals(definitions.approvals)} if definitions.approvals else {}
     return {
+        **approvals,
         "attributes": [attribute_document(attribute) for attribute in definitions.attributes.values()],
         "segments": [segment_document(segment) for segment in definitions.segments.values()],
         "guards": [guard_document(guard) for guard in definitions.guards.values()],
@@ -87,6 +90,7 @@ def read_shared(document: Document, revision: int, records: Mapping[str, FlagRec
             segments={segment.name: segment for segment in segments},
             guards={guard.name: guard for guard in guards},
             windows={window.name: window for window in windows},
+            approvals=_read_approvals(document["approvals"]) if "approvals" in document else None,
         ),
         records=records,
         archived=frozenset(document["archived"]),
@@ -413,6 +417,14 @@ def _read_window(document: Document) -> Window:
         avoid=tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in document.get("avoid", ())),
         avoid_month_days=tuple(document.get("avoid_month_days", ())),
     )
+
+
+def _approvals(approvals: Approvals) -> Document:
+    return {"raise": approvals.persons, "above": str(approvals.above)}
+
+
+def _read_approvals(document: Document) -> Approvals:
+    return Approvals(document["raise"], Share.parse(document["above"]))
 
 
 def _file(file: FileInForce) -> Document:

@@ -112,7 +112,9 @@ def _with_what_is_needed(
     attributes = {**before.attributes, **wanted.attributes} if kept else _with_excluded(wanted, before, records)
     guards = {**before.guards, **wanted.guards} if kept else wanted.guards
     windows = {**before.windows, **wanted.windows} if kept else wanted.windows
-    return Definitions(attributes=attributes, segments=segments, guards=guards, windows=windows)
+    return Definitions(
+        attributes=attributes, segments=segments, guards=guards, windows=windows, approvals=wanted.approvals
+    )
 
 
 def _with_excluded(

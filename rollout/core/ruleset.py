@@ -73,7 +73,7 @@ def rules_in_force(record: FlagRecord) -> FlagRules:
         killed=progress.killed is not None,
         requires=flag.requires,
         rules=flag.rules,
-        admissions=tuple(_admissions(flag, progress.exposure)),
+        admissions=tuple(admissions(flag, progress.exposure)),
         salt=flag.salt,
         bucket_by=flag.bucket_by,
         client=flag.client,
@@ -87,7 +87,7 @@ def ruleset_in_force(state: State) -> Ruleset:
     return Ruleset(state.revision, state.definitions.attributes, state.definitions.segments, flags)
 
 
-def _admissions(flag: Flag, exposure: Exposure) -> Iterator[Admission]:
+def admissions(flag: Flag, exposure: Exposure) -> Iterator[Admission]:
     """One for each audience, in the order in which the plan first speaks of it."""
     for audience in dict.fromkeys(stage.audience for stage in flag.stages):
         share = exposure.get(audience, NOBODY)

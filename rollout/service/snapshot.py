@@ -89,11 +89,10 @@ def _record(key: str, document: bytes, previous: Snapshot) -> FlagRecord:
 
 def _keep_equal(now: Definitions, before: Definitions) -> Definitions:
     """The very objects of before where nothing differs, so that what was compiled from them stays."""
-    return Definitions(
+    return replace(
+        now,
         attributes=before.attributes if now.attributes == before.attributes else now.attributes,
         segments=before.segments if now.segments == before.segments else now.segments,
-        guards=now.guards,
-        windows=now.windows,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from rollout.core.approvals import Approvals
 from rollout.core.attributes import ORDERED, Attribute, AttributeType
 from rollout.core.context import read_context
 from rollout.core.definitions import Definitions
@@ -319,6 +320,7 @@ def a_state(dice: Dice) -> State:
             segments=segments,
             guards={name: a_guard(dice, name) for name in dice.some(NAMES, 2, 0)},
             windows={name: a_window(dice, name) for name in dice.some(NAMES, 2, 0)},
+            approvals=dice.maybe((Approvals(2, SHARES[3]), Approvals(10, SHARES[0]))),
         ),
         records=records,
         archived=frozenset(dice.some(NAMES, 2, 0)),
