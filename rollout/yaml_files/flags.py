@@ -43,6 +43,7 @@ FLAG = Vocabulary(
         "state": "write 'enabled: true' or 'enabled: false'",
         "disabled": "write 'enabled: false'",
         **dict.fromkeys(("stages", "steps", "bake", "guards", "plan", "windows"), _IN_ROLLOUT),
+        "approvals": "'approvals' stands at the top of the file, for all flags; a stage has 'approval: true'",
         **dict.fromkeys(
             ("percentage", "percent", "rolloutPercentage", "rollout_percentage", "weight", "rate"),
             "write rollout: { stages: [1%] }; to change what is live, use 'rollout set'",

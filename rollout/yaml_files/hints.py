@@ -63,7 +63,9 @@ class Vocabulary:
 
 
 _WORDS_OF_OTHERS = {
+    "above": "over beyond threshold percentage percent from share",
     "approval": "manual approve manualapproval requireapproval requiresapproval confirm",
+    "approvals": "reviews reviewers foureyes changerequests changeapprovals",
     "attributes": "context contextfields properties traits fields",
     "audience": "segment target targets group cohort population filter",
     "avoid": "except exclude excludes excluding skip blackout blackouts holidays freeze freezes closed",
@@ -95,6 +97,7 @@ _WORDS_OF_OTHERS = {
     "owner": "maintainer team contact owners maintainers",
     "percentage": "percent weight rolloutpercentage rate pct setweight share exposure distribution fraction",
     "plans": "templates strategies pipelines",
+    "raise": "required requiredapprovals requiredreviewers persons people approvers count minapprovals increase",
     "requires": "prerequisites dependencies dependson prerequisite needs requirements parents dependency",
     "rollout": "gradualrollout schedule release progression canary",
     "rules": "targeting strategies overrides constraints conditions targets experimentation",

@@ -15,6 +15,7 @@ from rollout.core.errors import InvalidFile, InvalidInput, Problem
 from rollout.core.flags import Flag
 from rollout.core.members import digest_of
 from rollout.core.segments import Segment, segments_in
+from rollout.yaml_files.approvals import read_approvals
 from rollout.yaml_files.chains import check_chains
 from rollout.yaml_files.disk import Disk, Seen
 from rollout.yaml_files.fields import Fields, fields_of
@@ -36,7 +37,7 @@ ATTEMPTS = 5  # at a file that changes while it is read
 
 FILE = Vocabulary(
     "the file",
-    ("version", "attributes", "segments", "guards", "windows", "plans", "flags"),
+    ("version", "approvals", "attributes", "segments", "guards", "windows", "plans", "flags"),
     {
         "environments": "keep one file for each environment",
         "namespace": "keep one file for each, and take this line out",
@@ -149,7 +150,8 @@ def _definitions(root: Node, files: MemberFiles, notes: Notes) -> Definitions:
     _check_requires(flags, fields, notes)
     attributes = {name: attribute for name, attribute in scope.attributes.items() if attribute}
     windows = {name: window for name, window in scope.windows.items() if window}
-    return Definitions(attributes, segments, guards, flags, windows)
+    approvals = read_approvals(fields, notes)
+    return Definitions(attributes, segments, guards, flags, windows, approvals)
 
 
 def _version(node: Node) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from rollout.core.approvals import FEWEST_PERSONS, MOST_PERSONS
 from rollout.core.attributes import AttributeType
 from rollout.core.flags import FLAG_KEY, TARGETING_ATTRIBUTE
 from rollout.core.guards import GuardAction
@@ -41,6 +42,7 @@ def schema() -> Schema:
         **_object(
             {
                 "version": {"const": 1, "description": "Of this format."},
+                "approvals": _approvals(),
                 "attributes": _named(_ref("attribute"), ATTRIBUTE_NAME.pattern, SEGMENT)
                 | {
                     "description": "What the app sends with a check.",
@@ -70,6 +72,17 @@ def schema() -> Schema:
             "json": _json_value(),
         },
     }
+
+
+def _approvals() -> Schema:
+    persons = {"type": "integer", "minimum": FEWEST_PERSONS, "maximum": MOST_PERSONS}
+    return _object(
+        {
+            "raise": persons | {"description": "How many persons it takes, in all."},
+            "above": _percentage("Up to this share of an audience one is enough.") | _not(r"^100(\.0*)?%$"),
+        },
+        required=("raise", "above"),
+    ) | {"description": "Who has to agree before exposure is raised."}
 
 
 def _attribute() -> Schema:

@@ -257,10 +257,10 @@ def test_lines_are_kept_for_everything_that_is_explained() -> None:
     assert lines["segments.india"] == 16
     assert lines["guards.upi-failures"] == 23
     more = good("more").lines
-    assert more["plans.standard.stages.5"] == more["flags.wallet.rollout.stages.5"] == 35
-    assert more["flags.buy-button.variants.grey"] == 51
-    assert more["flags.search-page-size.audience"] == 66
-    assert more["attributes.email"] == 13
+    assert more["plans.standard.stages.5"] == more["flags.wallet.rollout.stages.5"] == 37
+    assert more["flags.buy-button.variants.grey"] == 53
+    assert more["flags.search-page-size.audience"] == 68
+    assert more["attributes.email"] == 15
 
 
 def test_the_digest_follows_the_text_and_the_member_lists_alone() -> None:
