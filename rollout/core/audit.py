@@ -45,6 +45,7 @@ class Entry:
     previous: str = ""  # hash of the entry before: see `core.chain`
     ticket: str = ""
     approvals: tuple[Document, ...] = ()  # who else said yes, and when
+    pending: Document | None = None  # what waits for approval since, anew or otherwise, and what no longer does
 
     def document(self) -> Document:
         return {
@@ -65,6 +66,7 @@ class Entry:
             "previous": self.previous,
             "request_id": self.request_id,
             **({} if self.evidence is None else {"evidence": self.evidence}),
+            **({} if self.pending is None else {"pending": self.pending}),
         }
 
 

@@ -16,6 +16,7 @@ from rollout.core.definitions import Definitions
 from rollout.core.flags import BOOLEAN_VARIANTS, TARGETING_ATTRIBUTE, Flag, Rule, Serving, Split, ValueType
 from rollout.core.guards import CONFIDENT, Guard, GuardAction, Rate
 from rollout.core.keys import Key, Role
+from rollout.core.pending import Agreement, Bound, Pending, Person
 from rollout.core.plans import Exposure, Rollout, Stage
 from rollout.core.progress import Exclusion, FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.segments import (
@@ -64,8 +65,10 @@ def shared_document(state: State) -> Document:
     definitions = state.definitions
     keys = {"keys": [key_document(key) for key in state.keys.values()]} if state.keys else {}
     approvals = {"approvals": _approvals(definitions.approvals)} if definitions.approvals else {}
+    pending = {"pending": [pending_document(one) for one in state.pending.values()]} if state.pending else {}
     return {
         **approvals,
+        **pending,
         "attributes": [attribute_document(attribute) for attribute in definitions.attributes.values()],
         "segments": [segment_document(segment) for segment in definitions.segments.values()],
         "guards": [guard_document(guard) for guard in definitions.guards.values()],
@@ -97,6 +100,7 @@ def read_shared(document: Document, revision: int, records: Mapping[str, FlagRec
         file=_read_file(document["file"]) if document["file"] else None,
         earlier_files=tuple(document["earlier_files"]),
         keys={key.id: key for key in keys},
+        pending={one["id"]: read_pending(one) for one in document.get("pending", ())},
     )
 
 
@@ -425,6 +429,51 @@ def _approvals(approvals: Approvals) -> Document:
 
 def _read_approvals(document: Document) -> Approvals:
     return Approvals(document["raise"], Share.parse(document["above"]))
+
+
+def pending_document(one: Pending) -> Document:
+    return _slim(
+        id=one.id,
+        action=one.action,
+        flag=one.flag,
+        content=one.content,
+        on={"flags": dict(one.bound.flags), "file": one.bound.file},
+        raises=list(one.raises),
+        by=_slim(**{name: getattr(one.by, name) for name in _PERSON}),
+        reason=one.reason,
+        ticket=one.ticket,
+        at=instant_text(one.at),
+        expires_at=instant_text(one.expires_at),
+        needed=one.needed,
+        approved=[{"by": each.by, "key": each.key, "at": instant_text(each.at)} for each in one.approved],
+        rejected=_stop(one.rejected) if one.rejected else None,
+        done_at=one.done_at,
+    )
+
+
+_PERSON = ("name", "key", "kind", "host", "tool", "address")
+
+
+def read_pending(document: Document) -> Pending:
+    return Pending(
+        id=document["id"],
+        action=document["action"],
+        flag=document.get("flag", ""),
+        content=document.get("content", {}),
+        bound=Bound(document["on"]["flags"], document["on"]["file"]),
+        raises=tuple(document.get("raises", ())),
+        by=Person(**{"name": "", **document.get("by", {})}),
+        reason=document.get("reason", ""),
+        ticket=document.get("ticket", ""),
+        at=read_instant(document["at"]),
+        expires_at=read_instant(document["expires_at"]),
+        needed=document.get("needed", 0),
+        approved=tuple(
+            Agreement(each["by"], each["key"], read_instant(each["at"])) for each in document.get("approved", ())
+        ),
+        rejected=_read_stop(document["rejected"]) if "rejected" in document else None,
+        done_at=document.get("done_at", 0),
+    )
 
 
 def _file(file: FileInForce) -> Document:

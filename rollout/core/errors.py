@@ -6,6 +6,7 @@ status in one table and the command line maps them to exit codes in another.
     │   └── InvalidFile         flags.yaml has problems, all of them at once
     ├── UnknownFlag             no flag has this key
     ├── UnknownKey              no caller's key has this id
+    ├── UnknownChange           no change that waits for approval has this id
     ├── NotAllowed              this caller may not do this
     │   └── NotAuthenticated    nobody knows who this caller is
     ├── TooManyRequests         this caller asks more often than was agreed
@@ -68,6 +69,10 @@ class UnknownFlag(RolloutError):
 
 class UnknownKey(RolloutError):
     code = "unknown_key"
+
+
+class UnknownChange(RolloutError):
+    code = "unknown_change"
 
 
 class NotAllowed(RolloutError):

@@ -13,6 +13,7 @@ from rollout.core.plans import Exposure
 
 if TYPE_CHECKING:
     from rollout.core.keys import Key
+    from rollout.core.pending import Pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +78,4 @@ class State:
     file: FileInForce | None = None
     earlier_files: tuple[str, ...] = ()  # digests that were in force before, oldest first
     keys: Mapping[str, Key] = field(default_factory=dict)  # by id; those that no longer work included
+    pending: Mapping[str, Pending] = field(default_factory=dict)  # by id; what waits for a second person, oldest first

@@ -25,6 +25,7 @@ from rollout.core.evaluation import Evaluator, compile_ruleset
 from rollout.core.flags import BOOLEAN_VARIANTS, Flag, Rule, Split, ValueType
 from rollout.core.guards import Guard, GuardAction, Rate
 from rollout.core.members import Membership, PackedMembers, pack_members
+from rollout.core.pending import Agreement, Bound, Pending, Person
 from rollout.core.plans import Rollout, Stage
 from rollout.core.progress import Exclusion, FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.ruleset import ruleset_in_force
@@ -305,6 +306,26 @@ def a_file(dice: Dice) -> FileInForce:
     return FileInForce(*(dice.one(WORDS) for _ in range(4)), dice.one((1, 2**53)), dice.one(MOMENTS))
 
 
+def a_pending(dice: Dice, change_id: str) -> Pending:
+    return Pending(
+        id=change_id,
+        action=dice.one(("set", "load")),
+        flag=dice.one(("", "flag-0")),
+        content=dice.one(({}, {"share": "1%"}, {"prune": False, "name": "😀"})),
+        bound=Bound({key: dice.one((0, 2**53)) for key in dice.some(NAMES, 2, 0)}, dice.one((0, 7))),
+        raises=dice.some(WORDS, 2, 0),
+        by=Person(dice.one(WORDS), dice.one((*WORDS, "")), dice.one(("human", "file")), dice.one((*WORDS, ""))),
+        reason=dice.one((*WORDS, "")),
+        ticket=dice.one((*WORDS, "")),
+        at=dice.one(MOMENTS),
+        expires_at=dice.one(MOMENTS),
+        needed=dice.one((0, 1, 9)),
+        approved=tuple(Agreement(dice.one(WORDS), dice.one(WORDS), dice.one(MOMENTS)) for _ in dice.upto(2)),
+        rejected=a_stop(dice) if dice.chance(3) else None,
+        done_at=dice.one((0, 2**53)),
+    )
+
+
 def a_state(dice: Dice) -> State:
     """A whole state: segments that speak of earlier ones, flags that require earlier ones."""
     segments: dict[str, Segment] = {}
@@ -326,6 +347,7 @@ def a_state(dice: Dice) -> State:
         archived=frozenset(dice.some(NAMES, 2, 0)),
         file=a_file(dice) if dice.chance(2) else None,
         earlier_files=dice.some(WORDS, 2, 0),
+        pending={name: a_pending(dice, name) for name in dice.some(NAMES, 2, 0)},
     )
 
 
