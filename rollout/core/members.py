@@ -98,6 +98,11 @@ def member_lines(packed: bytes) -> bytes:
     return packed[packed.index(b"\n") + 1 + 4 * (2 ** int(bits) + 1) :]
 
 
+def lists_no_more(packed: bytes, other: bytes) -> bool:
+    """Every key of the first packed list is in the second."""
+    return set(member_lines(packed).split(b"\n")) <= {b"", *member_lines(other).split(b"\n")}
+
+
 def _little_endian(offsets: array[int]) -> array[int]:
     if sys.byteorder == "big":
         offsets = offsets[:]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from rollout.core.errors import NotAllowed, OutdatedView, RefusedByRule, UnknownChange
+from rollout.core.errors import NotAllowed, RefusedByRule, UnknownChange
 from rollout.core.progress import State, Stop
 
 LIFETIME = timedelta(hours=24)
@@ -96,16 +96,28 @@ def is_over(one: Pending, now: datetime) -> bool:
 
 
 def with_proposed(waiting: Waiting, one: Pending, now: datetime) -> Waiting:
-    """And this one; those that are over are forgotten. Raises RefusedByRule where it was rejected, or too many wait."""
-    kept = without_those_over(waiting, now)
+    """And this one; those that are over are forgotten, and the same made on other ground. Raises RefusedByRule where it
+    was rejected, or too many wait."""
+    kept = {
+        other.id: other
+        for other in without_those_over(waiting, now).values()
+        if other.rejected or other.done_at or not _same(other, one)
+    }
     for other in kept.values():
-        if other.rejected and (other.action, other.flag, other.content) == (one.action, one.flag, one.content):
+        if other.rejected and not one.done_at and _same(other, one):
             raise RefusedByRule(
                 f"{other.rejected.by} rejected this as {other.id}", f"they said: {other.rejected.reason or 'nothing'}"
             )
-    if len(kept) >= MOST_PENDING and not one.done_at:
-        raise RefusedByRule(f"{len(kept)} changes wait for approval", "`rollout pending` lists them; decide on those")
+    undecided_yet = [other for other in kept.values() if not other.rejected]
+    if len(undecided_yet) >= MOST_PENDING and not one.done_at:
+        raise RefusedByRule(
+            f"{len(undecided_yet)} changes wait for approval", "`rollout pending` lists them; decide on those"
+        )
     return {**kept, one.id: one}
+
+
+def _same(one: Pending, other: Pending) -> bool:
+    return (one.action, one.flag, one.content) == (other.action, other.flag, other.content)
 
 
 def without_those_over(waiting: Waiting, now: datetime) -> Waiting:
@@ -117,15 +129,13 @@ def without(waiting: Waiting, change_id: str) -> Waiting:
 
 
 def undecided(waiting: Waiting, change_id: str, now: datetime) -> Pending:
-    """The one that can still be decided on. Raises UnknownChange, OutdatedView where it expired, RefusedByRule where
-    it was rejected."""
+    """The one that can still be decided on. Raises UnknownChange, RefusedByRule where it expired or was rejected."""
     one = waiting.get(change_id)
     if one is None:
         raise UnknownChange(f"no change {change_id[:40]!r} waits for approval", "`rollout pending` has the ids")
     if is_over(one, now):
-        raise OutdatedView(
-            f"{change_id} waited for more than {LIFETIME // timedelta(hours=1)} hours", "propose it anew"
-        )
+        hours = LIFETIME // timedelta(hours=1)
+        raise RefusedByRule(f"{change_id} waited for more than {hours} hours", "propose it anew")
     if one.rejected:
         raise RefusedByRule(f"{change_id} was rejected by {one.rejected.by}", "propose another change")
     return one
@@ -136,7 +146,7 @@ def agreed(one: Pending, by: Agreement, key_made_at: datetime) -> Pending:
     same name, for a key that was made since, and for whoever agreed before."""
     if by.key == one.by.key or by.by == one.by.name:
         raise NotAllowed("nobody approves their own change", "somebody else has to look at it")
-    if key_made_at > one.at:
+    if key_made_at >= one.at:
         raise NotAllowed("this key was made after the change was proposed", "use one that was there before")
     if any(by.key == other.key or by.by == other.by for other in one.approved):
         raise NotAllowed(f"{by.by} approved this already", "it takes another person")

@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rollout.core.changes import Move, moves, served
-from rollout.core.documents import instant_text, key_document, progress_document
+from rollout.core.documents import instant_text, key_document, pending_document, progress_document
 from rollout.core.keys import Key, condition
 from rollout.core.loading import Load
+from rollout.core.pending import Pending, is_over, is_void
 from rollout.core.plans import Exposure, ceiling, no_more_than, stages_done
 from rollout.core.progress import FlagRecord, State
 
@@ -98,6 +99,32 @@ def _undo(action: str, before: FlagRecord, after: FlagRecord) -> str | None:
     last = moves(had, has)[-1]
     whose = "" if last.audience == before.flag.rollout.audience else f" --audience {last.audience}"
     return f"rollout set {key} {last.before}{whose}"
+
+
+def decision_answer(action: str, one: Pending, request: Request) -> Answer:
+    """What somebody's word on a change that waits made of it."""
+    return {
+        "action": action,
+        "flag": one.flag or None,
+        "dry_run": request.dry_run,
+        "request_id": request.request_id,
+        "pending": pending_document(one),
+    }
+
+
+def pending_line(one: Pending, state: State, now: datetime | None) -> Answer:
+    """`state` has the flags that it concerns. `now`: None while the store, whose clock counts, is away."""
+    return pending_document(one) | {"state": _standing(one, state, now), "left": max(one.needed - len(one.approved), 0)}
+
+
+def _standing(one: Pending, state: State, now: datetime | None) -> str:
+    if one.done_at:
+        return "done alone"
+    if one.rejected:
+        return "rejected"
+    if now is not None and is_over(one, now):
+        return "expired"
+    return "void" if is_void(one, state) else "waits"
 
 
 def load_answer(action: str, before: State, load: Load, request: Request) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 
 from rollout.core.definitions import Definitions, FlagFile
 from rollout.core.documents import flag_document, read_flag, read_record, read_shared, record_document, shared_document
+from rollout.core.errors import StoreUnavailable
 from rollout.core.members import digest_of
 from rollout.core.progress import FlagRecord, State
 from rollout.core.watch_documents import read_watch, watch_document
@@ -95,6 +97,11 @@ class KeptFile:
     definitions: str
     blobs: dict[str, bytes]
 
+    @classmethod
+    def at(cls, addresses: Mapping[str, str]) -> KeptFile:
+        """Without its content, which is kept already."""
+        return cls(addresses["text"], addresses["lines"], addresses["definitions"], {})
+
 
 def file_blobs(file: FlagFile) -> KeptFile:
     text, packed_text = pack_json(file.text)
@@ -102,3 +109,24 @@ def file_blobs(file: FlagFile) -> KeptFile:
     definitions, packed_definitions = pack_definitions(file.definitions)
     blobs = {text: packed_text, lines: packed_lines, definitions: packed_definitions, **file.members}
     return KeptFile(text, lines, definitions, blobs)
+
+
+def read_kept_file(name: str, digest: str, kept: KeptFile, blob: Callable[[str], bytes | None]) -> FlagFile:
+    """A version of the file as it was kept. Raises StoreUnavailable where a part of it is not."""
+
+    def content(address: str) -> Any:
+        packed = blob(address)
+        if packed is None:
+            raise StoreUnavailable(f"the store has no content {address[:12]}", "propose the file anew")
+        return packed
+
+    definitions = unpack_definitions(content(kept.definitions))
+    lists = {segment.members.digest for segment in definitions.segments.values() if segment.members}
+    return FlagFile(
+        name=name,
+        digest=digest,
+        text=unpack_json(content(kept.text)),
+        definitions=definitions,
+        members={one: content(one) for one in lists},
+        lines=unpack_json(content(kept.lines)),
+    )

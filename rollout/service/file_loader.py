@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Any, Protocol
@@ -16,7 +17,9 @@ from typing import Any, Protocol
 from rollout.core.audit import Actor
 from rollout.core.definitions import FlagFile
 from rollout.core.errors import OutdatedView, Problem, RevisionConflict, RolloutError, StoreUnavailable
+from rollout.core.pending import is_void
 from rollout.core.progress import State
+from rollout.service.answers import Answer
 from rollout.service.encoding import decode_state
 from rollout.service.file_loading import Copy, compare_copy
 from rollout.service.operations import Operations, Request
@@ -38,6 +41,7 @@ class FileState(StrEnum):
     BROKEN = "broken"  # it has errors
     MISSING = "missing"
     WAITING = "waiting"  # to be loaded when the store can be reached
+    UNAPPROVED = "waits for approval"  # of its own as a whole: what was approved last stays in force
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +96,23 @@ class Handled(Protocol):
 class FileLoader:
     """`known` is the state as this server knows it, at most a moment old while the store can be reached."""
 
-    def __init__(self, store: FlagStore, known: Callable[[], State], handled: Handled, actor: Actor) -> None:
+    def __init__(
+        self,
+        store: FlagStore,
+        known: Callable[[], State],
+        handled: Handled,
+        actor: Actor,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._store = store
         self._operations = Operations(store)
         self._known = known
         self._handled = handled
         self._actor = actor
+        self._now = now
         self._loaded: tuple[int, str] = (0, "")  # revision and content of our last load, which may not be known yet
         self._refusal: tuple[object, FileReport] | None = None
+        self._proposal: tuple[int, str, FileReport] | None = None  # at which revision, its id, and what was said of it
 
     def bring_in_force(self, file: FlagFile) -> FileReport:
         """Loads the file where it is new. Cheap where there is nothing to do. Raises OSError when what was handled
@@ -111,17 +124,31 @@ class FileLoader:
             return self._in_force(file)
         relation = self._relation(file, state)
         if behind or relation is Copy.NEW:
-            return self._load(file, state)
+            return self._proposed(file, state) or self._load(file, state)
         return self._settled(file, relation, state)
+
+    def _proposed(self, file: FlagFile, state: State) -> FileReport | None:
+        """What was said of this copy while it waits for people; None where it has to be asked for anew."""
+        if self._proposal is None or self._proposal[2].digest != file.digest:
+            return None
+        revision, change_id, report = self._proposal
+        if state.revision < revision:
+            return report
+        one = state.pending.get(change_id)
+        waits = one is not None and one.rejected is None and not is_void(one, state)
+        if waits and one and self._now() < one.expires_at:
+            return report
+        self._proposal = None
+        return None
 
     def _relation(self, file: FlagFile, state: State) -> Copy:
         in_force = state.file.digest if state.file else None
         return compare_copy(file.digest, self._handled.digest, in_force, state.earlier_files)
 
     def _load(self, file: FlagFile, state: State) -> FileReport:
-        question = (file.digest, state.file.revision if state.file else 0)
+        question = (file.digest, state.file.revision if state.file else 0, bool(state.keys))
         if self._refusal and self._refusal[0] == question:
-            return self._refusal[1]  # only another file can change what a rule says
+            return self._refusal[1]  # only another file, or the first key, can change what a rule says
         try:
             return self._load_seen(file, state.revision)
         except (StoreUnavailable, RevisionConflict) as error:
@@ -146,9 +173,22 @@ class FileLoader:
             except OutdatedView:
                 time.sleep(random.uniform(0, 0.02))
                 continue
+            if "pending" in answer:
+                return self._waits(file, answer)
             self._loaded = answer["revision"], file.digest
             return self._in_force(file)
         raise RevisionConflict("others keep changing the state")
+
+    def _waits(self, file: FlagFile, answer: Answer) -> FileReport:
+        change_id = answer["pending"]["id"]
+        report = _report(
+            file,
+            FileState.UNAPPROVED,
+            f"waits for approval {change_id}: {'; '.join(answer['pending']['raises'][:3])}",
+            f"`rollout approve {change_id}` brings it in force; until then the file that was approved last is",
+        )
+        self._proposal = answer["revision"], change_id, report
+        return report
 
     def _settled(self, file: FlagFile, relation: Copy, state: State) -> FileReport:
         if relation is Copy.IN_FORCE:

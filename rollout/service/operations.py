@@ -19,21 +19,26 @@ from typing import TypeAlias
 
 from rollout.core import changes
 from rollout.core.audit import Actor, Entry, canonical_line, read_line
+from rollout.core.containment import Listed, only_the_same
 from rollout.core.definitions import FlagFile
-from rollout.core.documents import Document, key_document, progress_document
+from rollout.core.direction import Raise, beyond, is_own_step, raises
+from rollout.core.documents import Document, key_document, pending_document, progress_document
 from rollout.core.errors import InvalidInput, OutdatedView, RefusedByRule, RevisionConflict, RolloutError, UnknownFlag
 from rollout.core.flags import FLAG_KEY
 from rollout.core.keys import Key, Keys
 from rollout.core.loading import load_file
 from rollout.core.merkle import EMPTY, leaf_hash
+from rollout.core.pending import Pending, undecided, without
 from rollout.core.progress import FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.progression import Moment, with_bake
 from rollout.core.segments import EVERYONE
 from rollout.core.shares import Share
 from rollout.core.watch_documents import finding_document
 from rollout.core.watching import Finding, begun_anew, failing, tripped
-from rollout.service.answers import Answer, change_answer, keys_answer, load_answer
+from rollout.service.answers import Answer, change_answer, decision_answer, keys_answer, load_answer
+from rollout.service.approving import Wanted, actor_of, approval_answer, listed_by, pending_difference, rule
 from rollout.service.encoding import (
+    KeptFile,
     decode_answer,
     decode_record,
     decode_state,
@@ -43,6 +48,7 @@ from rollout.service.encoding import (
     encode_shared,
     encode_watch,
     file_blobs,
+    read_kept_file,
 )
 from rollout.service.ports import Commit, FlagStore, Judged, Note, Stored
 
@@ -51,6 +57,9 @@ Transition: TypeAlias = Callable[[FlagRecord, Stop], Progress]
 
 KeysTransition: TypeAlias = Callable[[Keys, Stop], Keys]
 """What becomes of the keys; the stop says who, when and why."""
+
+Word: TypeAlias = Callable[[State, Pending, datetime], Pending | None]
+"""What somebody's word makes of a change that waits; None: it waits no longer, and nothing is done."""
 
 ATTEMPTS = 100
 """How often a change is tried anew when others write at the same time. Forty writers need about as many."""
@@ -74,6 +83,8 @@ class Request:
     seen_revision: int | None = None  # what concerns the flag must not have changed since; None: whatever it is now
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     dry_run: bool = False
+    break_glass: bool = False  # alone, where it takes more than one person
+    approved: Pending | None = None  # with everybody's agreement, by `approve` alone
     ticket: str = ""  # where else the change is written about
 
 
@@ -87,10 +98,12 @@ class _Draft:
     answer: Answer
     flags: dict[str, bytes | None]
     flag: str | None = None
-    shared: bytes | None = None
+    state: State | None = None  # whose shared document is written
     blobs: Mapping[str, bytes] = field(default_factory=dict)
     watch: Judged | None = None  # the flag's, before and after
     finding: Document | None = None  # of a guard, for the record
+    approvals: tuple[Document, ...] = ()
+    pending: Document | None = None  # what waits since, and what no longer does, for the record
 
 
 Refused: TypeAlias = Callable[[str, str | None, Request, RolloutError], None]
@@ -113,7 +126,8 @@ class Operations:
         def transition(record: FlagRecord, stop: Stop) -> Progress:
             return changes.set_share(record, audience or _audience(record), share, stop, beyond_plan=beyond_plan)
 
-        return self._change("set", key, transition, request)
+        content: Document = {"share": str(share), "audience": audience, "beyond_plan": beyond_plan}
+        return self._change("set", key, transition, request, content)
 
     def kill(self, key: str, request: Request) -> Answer:
         """Off for everyone, now. Raises UnknownFlag, RevisionConflict, StoreUnavailable."""
@@ -126,7 +140,7 @@ class Operations:
     def advance(self, key: str, request: Request, *, to: str | None = None) -> Answer:
         """To the next stage, or to the one called `to`, baked or not; approves it. Raises UnknownFlag, RefusedByRule
         (halted, killed, locked, done), RevisionConflict, StoreUnavailable."""
-        return self._change("advance", key, lambda record, _: changes.advance(record, to), request)
+        return self._change("advance", key, lambda record, _: changes.advance(record, to), request, {"to": to})
 
     def halt(self, key: str, request: Request) -> Answer:
         """Stops moving; those who have it keep it. Raises UnknownFlag, RefusedByRule (no rollout), RevisionConflict,
@@ -141,7 +155,7 @@ class Operations:
         def transition(record: FlagRecord, _: Stop) -> Progress:
             return changes.resume(record) if value is None else changes.readmit(record, value)
 
-        return self._change("resume", key, transition, request)
+        return self._change("resume", key, transition, request, {"value": value})
 
     def rollback(self, key: str, request: Request, *, to: str | None = None) -> Answer:
         """To the stage before, or to the one called `to`, and holds there. Raises UnknownFlag, RefusedByRule (nothing
@@ -179,6 +193,59 @@ class Operations:
 
         with self._noticed(action, None, request):
             return self._answered_once(request, lambda: self._load(file, request, action, prune))
+
+    def decide(self, action: str, change_id: str, word: Word, request: Request) -> Answer:
+        """Somebody's word on a change that waits; where it was the last that was needed, the change is made at once.
+        Raises what `word` raises, what making the change raises, RevisionConflict, StoreUnavailable."""
+
+        def attempt() -> Answer:
+            stored = self._store.read()
+            state, moment = decode_state(stored), moment_of(stored)
+            one = undecided(state.pending, change_id, moment.at)
+            after = word(state, one, moment.at)
+            if after is not None and not after.done_at and not after.rejected and len(after.approved) >= after.needed:
+                return self._carry_out(after, request)
+            waiting = without(state.pending, change_id) if after is None else {**state.pending, change_id: after}
+            answer = decision_answer(action, after or one, request)
+            if request.dry_run:
+                return answer | {"changed": False, "revision": stored.revision}
+            record = state.records.get(one.flag)
+            stands = progress_document(record.progress) if record else {}
+            draft = _Draft(
+                action=action,
+                flag=one.flag or None,
+                before=stands,
+                after=stands,
+                answer=answer,
+                flags={},
+                state=replace(state, pending=waiting),
+                pending=pending_difference(state.pending, waiting),
+            )
+            return self._commit(stored, moment.at, request, draft)
+
+        with self._noticed(action, None, request):
+            return self._answered_once(request, attempt)
+
+    def _carry_out(self, one: Pending, request: Request) -> Answer:
+        """In the name of whoever proposed it."""
+        made = replace(
+            request, actor=actor_of(one.by), reason=one.reason, ticket=one.ticket, seen_revision=None, approved=one
+        )
+        content = one.content
+        match one.action:
+            case "set":
+                share, audience = Share.parse(content["share"]), content["audience"]
+                return self.set_share(one.flag, share, made, audience=audience, beyond_plan=content["beyond_plan"])
+            case "revive":
+                return self.revive(one.flag, made)
+            case "advance":
+                return self.advance(one.flag, made, to=content["to"])
+            case "resume":
+                return self.resume(one.flag, made, value=content["value"])
+            case "load" | "apply":
+                file = read_kept_file(content["name"], content["file"], KeptFile.at(content), self._store.blob)
+                return self.load(file, made, action=one.action, prune=content["prune"])
+        raise RefusedByRule(f"{one.id} is a change that this release does not know", "reject it, and propose it anew")
 
     def plan(self, file: FlagFile, *, prune: bool = False) -> Answer:
         """What loading this version of the file would do, at the revision that the answer names."""
@@ -229,13 +296,15 @@ class Operations:
                 after={"keys": [key_document(key) for key in after]},
                 answer=answer,
                 flags={},
-                shared=encode_shared(replace(state, keys=keys)),
+                state=replace(state, keys=keys),
             )
             return self._commit(stored, moment.at, request, draft)
 
         return self._answered_once(request, attempt)
 
-    def _change(self, action: str, key: str, transition: Transition, request: Request) -> Answer:
+    def _change(
+        self, action: str, key: str, transition: Transition, request: Request, content: Document | None = None
+    ) -> Answer:
         def attempt() -> Answer:
             if not FLAG_KEY.fullmatch(key):
                 raise UnknownFlag("no flag has this name")
@@ -249,10 +318,16 @@ class Operations:
             _check_record(stored, draft.answer["raises"])
             if action in ("set", "advance") and draft.answer["raises"]:
                 self._check_guards(stored, record)
+            state = decode_state(stored)
+            asks = (
+                () if action == "enter" and is_own_step(record, changed) else _asks(state, with_record(state, changed))
+            )
+            draft = _saying(draft, state, asks)
             if request.dry_run or _same(record.progress, changed.progress):
                 return draft.answer | {"changed": False, "revision": stored.revision}
             watch = self._begun_anew(record, changed) if action == "resume" else None
-            return self._commit(stored, moment.at, request, replace(draft, watch=watch))
+            asked = Wanted(state, action, key, content or {}, [key], asks)
+            return self._make(stored, moment.at, request, replace(draft, watch=watch), asked)
 
         with self._noticed(action, key, request):
             return self._answered_once(request, attempt)
@@ -286,6 +361,8 @@ class Operations:
         answer = load_answer(action, state, load, request)
         _check_record(stored, any(not _no_more(move) for one in answer["flags"] for move in one["moves"]))
         in_force = state.file is not None and state.file.digest == file.digest
+        asks = _asks(state, load.after, listed_by(file.members.get, self._store.blob))
+        answer |= {"approval": approval_answer(state, asks)}
         if request.dry_run or (in_force and not load.changed and not load.archived):
             return answer | {"changed": False, "revision": stored.revision}
         kept = file_blobs(file)
@@ -309,10 +386,30 @@ class Operations:
                 **{key: encode_record(record) for key, record in changed.items()},
                 **dict.fromkeys(load.archived),
             },
-            shared=encode_shared(after),
+            state=after,
             blobs=kept.blobs,
         )
-        return self._commit(stored, moment.at, request, draft)
+        concerned = [*load.changed, *load.archived, *(one.flag for one in asks if one.flag)]
+        content = _file_content(file, kept, prune=prune)
+        wanted = Wanted(state, action, "", content, sorted(set(concerned)), asks)
+        return self._make(stored, moment.at, request, draft, wanted)
+
+    def _make(self, stored: Stored, now: datetime, request: Request, draft: _Draft, wanted: Wanted) -> Answer:
+        """Commits what may be done, or that it waits for others."""
+        ruling = rule(wanted, request, now)
+        difference = pending_difference(wanted.state.pending, ruling.pending)
+        if ruling.waits is not None:
+            answer = draft.answer | {"pending": pending_document(ruling.waits)}
+            if difference is None:  # it waits already
+                return answer | {"changed": False, "revision": stored.revision}
+            draft = _proposed(draft, answer)
+        elif ruling.alone is not None:
+            draft = replace(draft, answer=draft.answer | {"break_glass": pending_document(ruling.alone)})
+        if difference is not None:
+            draft = replace(
+                draft, state=replace(draft.state or wanted.state, pending=ruling.pending), pending=difference
+            )
+        return self._commit(stored, now, request, replace(draft, action=ruling.action, approvals=ruling.approvals))
 
     def _commit(self, stored: Stored, now: datetime, request: Request, draft: _Draft) -> Answer:
         revision = stored.revision + 1
@@ -329,6 +426,8 @@ class Operations:
             before=draft.before,
             after=draft.after,
             evidence=draft.finding,
+            approvals=draft.approvals,
+            pending=draft.pending,
         )
         commit = Commit(
             expected_revision=stored.revision,
@@ -336,11 +435,11 @@ class Operations:
             at_ms=_milliseconds(now),
             entry=canonical_line(entry.document()),
             flags=draft.flags,
-            shared=draft.shared,
+            shared=encode_shared(draft.state) if draft.state else None,
             blobs=draft.blobs,
             evidence={draft.flag: draft.watch} if draft.flag and draft.watch else {},
             head_hash=stored.head_hash,
-            answer=encode_answer(draft.answer | {"changed": True, "revision": revision}),
+            answer=encode_answer({"changed": True, **draft.answer, "revision": revision}),
         )
         return decode_answer(self._store.commit(commit).answer)
 
@@ -423,6 +522,39 @@ def _draft(action: str, before: FlagRecord, after: FlagRecord, request: Request)
         answer=change_answer(action, before, after, request),
         flags={} if after is before else {before.flag.key: encode_record(after)},
     )
+
+
+def _asks(before: State, after: State, listed: Listed = only_the_same) -> tuple[Raise, ...]:
+    """What takes more than one person, by the rule that is in force before the change."""
+    approvals = before.definitions.approvals
+    return beyond(approvals, raises(before, after, listed)) if approvals else ()
+
+
+def with_record(state: State, record: FlagRecord) -> State:
+    return replace(state, records={**state.records, record.flag.key: record})
+
+
+def _saying(draft: _Draft, state: State, asks: tuple[Raise, ...]) -> _Draft:
+    return replace(draft, answer=draft.answer | {"approval": approval_answer(state, asks)})
+
+
+def _proposed(draft: _Draft, answer: Answer) -> _Draft:
+    """Nothing moves. What the proposal needs to be carried out is kept with it."""
+    return replace(
+        draft,
+        before={} if draft.flag is None else draft.before,
+        after={} if draft.flag is None else draft.before,
+        flags={},
+        state=None,
+        watch=None,
+        answer=answer | {"changed": False},
+    )
+
+
+def _file_content(file: FlagFile, kept: KeptFile, *, prune: bool) -> Document:
+    """A version of the file, exactly, by the addresses that it is kept under."""
+    addresses = {"text": kept.text, "lines": kept.lines, "definitions": kept.definitions}
+    return {"name": file.name, "file": file.digest, **addresses, "prune": prune}
 
 
 def _check_record(stored: Stored, raises: bool) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from rollout.core.audit import read_line
 from rollout.core.definitions import FlagFile
-from rollout.core.documents import Document, read_instant, read_key, read_progress
+from rollout.core.documents import Document, read_instant, read_key, read_pending, read_progress
 from rollout.core.errors import StoreUnavailable
 from rollout.core.loading import load_file
+from rollout.core.pending import with_difference
 from rollout.core.progress import FileInForce, FlagRecord, State
 from rollout.core.progression import Moment
 from rollout.service.encoding import unpack_definitions
@@ -34,8 +35,17 @@ def replay(lines: Iterable[bytes], blob: FetchBlob, state: State | None = None) 
             state = _keys_changed(state, entry)
         elif entry["after"] != entry["before"]:  # not a guard that warned, or was drilled
             moved[entry["flag"]] = entry
+        state = _others_were_asked(state, entry)
         revision = entry["revision"]
     return _flags_moved(state, moved, revision)
+
+
+def _others_were_asked(state: State, entry: Document) -> State:
+    """What waits for approval since, and what no longer does."""
+    told = entry.get("pending")
+    if told is None:
+        return state
+    return replace(state, pending=with_difference(state.pending, map(read_pending, told["changed"]), told["gone"]))
 
 
 def _keys_changed(state: State, entry: Document) -> State:

@@ -24,7 +24,7 @@ from rollout.core.progress import FlagRecord, State
 from rollout.core.progression import Enter, Moment, Verdict
 from rollout.core.shares import Share
 from rollout.core.simulation import timetable
-from rollout.service.answers import held_back, state_word
+from rollout.service.answers import held_back, pending_line, state_word
 from rollout.service.controller import next_step, windows_of
 from rollout.service.encoding import unpack_json
 from rollout.service.guard_reports import guards_report
@@ -63,6 +63,7 @@ def status_report(
         if file
         else None,
         "flags": flags,
+        "pending": [pending_line(one, state, moment.at if moment else None) for one in state.pending.values()],
         "servers": [_server(name, heard) for name, heard in sorted((servers or {}).items())],
     }
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollout.core.errors import NotAllowed, OutdatedView, RefusedByRule, UnknownChange
+from rollout.core.errors import NotAllowed, RefusedByRule, UnknownChange
 from rollout.core.flags import Flag
 from rollout.core.pending import (
     LIFETIME,
@@ -83,13 +83,13 @@ def test_nobody_counts_twice():
 
 def test_a_key_that_was_made_for_the_occasion_does_not_count():
     with pytest.raises(NotAllowed, match="made after"):
-        yes("bela", "key-b", made=NOW + timedelta(seconds=1))
+        yes("bela", "key-b", made=NOW)
 
 
 def test_after_a_day_a_change_waits_no_longer_and_what_was_done_alone_still_does():
     waiting = {"one": WAITS}
     assert undecided(waiting, "one", NOW) == WAITS
-    with pytest.raises(OutdatedView, match="24 hours"):
+    with pytest.raises(RefusedByRule, match="24 hours"):
         undecided(waiting, "one", NOW + LIFETIME)
     done = replace(WAITS, done_at=4)
     assert undecided({"one": done}, "one", NOW + 10 * LIFETIME) == done
@@ -108,10 +108,11 @@ def test_what_was_rejected_is_not_proposed_again_on_the_same_day_whatever_moved(
 
 
 def test_only_so_many_wait():
-    waiting = {str(number): replace(WAITS, id=str(number)) for number in range(MOST_PENDING)}
+    waiting = {str(n): replace(WAITS, id=str(n), content={"share": f"{n}.5%"}) for n in range(MOST_PENDING)}
+    waiting["no"] = replace(WAITS, id="no", content={}, rejected=Stop("bela", NOW, ""))
     with pytest.raises(RefusedByRule, match="wait for approval"):
         with_proposed(waiting, WAITS, NOW)
-    assert len(with_proposed(waiting, replace(WAITS, done_at=7), NOW)) == MOST_PENDING + 1
+    assert len(with_proposed(waiting, replace(WAITS, done_at=7), NOW)) == MOST_PENDING + 2
     assert list(with_proposed(waiting, WAITS, NOW + LIFETIME)) == ["one"]
 
 
@@ -120,3 +121,10 @@ def test_what_differs_makes_the_same_again():
     after = {**without(before, "two"), "one": yes("bela", "key-b"), "three": replace(WAITS, id="three")}
     assert with_difference(before, *differing(before, after)) == after
     assert differing(before, before) == ((), ())
+
+
+def test_the_same_on_other_ground_takes_the_place_of_the_one_that_is_void():
+    again = replace(WAITS, id="two", bound=Bound({"pay": 4}, 1))
+    assert list(with_proposed({"one": WAITS}, again, NOW)) == ["two"]
+    seen = replace(WAITS, done_at=4)
+    assert list(with_proposed({"one": seen}, again, NOW)) == ["one", "two"]

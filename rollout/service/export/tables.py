@@ -73,10 +73,14 @@ def approval_rows(entries: Iterable[Document]) -> list[list[object]]:
         told = [place_text(place_of(entry)), entry["at"], entry["flag"], entry["action"]]
         rest = [standing_words(entry, "after"), entry["reason"], entry.get("ticket", "")]
         approvals = entry.get("approvals", ())
-        rows += [[*told, one.get("by", ""), "approval", one.get("at", ""), *rest] for one in approvals]
+        rows += [[*told, one.get("by", ""), _how(one), one.get("at", ""), *rest] for one in approvals]
         if entry["actor"]["kind"] == "human" and raised(entry):
             rows.append([*told, entry["actor"]["id"], "in person", entry["at"], *rest])
     return rows
+
+
+def _how(approval: Document) -> str:
+    return "alone, break-glass" if "break_glass" in approval else "approval"
 
 
 def raised(entry: Document) -> bool:
