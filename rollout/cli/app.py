@@ -28,6 +28,7 @@ VERBS: dict[str, dict[str, str]] = {
         "simulate": "The timetable that a rollout follows from now on.",
         "preview": "Who would gain a flag and who would lose it, of a whole population.",
         "cohort": "Who of a whole population has a flag.",
+        "pending": "What waits for a second person, and what was done alone.",
         "audit": "Who changed what, when and why; newest first.",
     },
     "Change": {
@@ -38,6 +39,8 @@ VERBS: dict[str, dict[str, str]] = {
         "rollback": "Go back to the stage before, and hold there.",
         "kill": "Take a flag from everyone, now.",
         "revive": "Lift a kill; the rollout stays halted.",
+        "approve": "Agree to a change of somebody else that takes more than one person.",
+        "reject": "Say no to a change that waits for approval.",
     },
     "The file": {
         "validate": "Check a flags file, without a service.",
@@ -62,7 +65,8 @@ ALL_VERBS = [verb for section in VERBS.values() for verb in section]
 # Other products' words, and what to say instead.
 OTHER_WORDS = {
     "promote": "advance",
-    "approve": "advance",
+    "review": "pending",
+    "deny": "reject",
     "pause": "halt",
     "stop": "halt",
     "unpause": "resume",

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rollout.cli.approvals import end_waiting, takes_more, tell_alone, tell_waiting, waits
 from rollout.cli.exits import Declined
 from rollout.cli.identity import actor
 from rollout.cli.options import Intent
@@ -66,14 +67,14 @@ def stop(act: Act, intent: Intent) -> Done:
 
 def make(act: Act, intent: Intent) -> Done:
     """Looks, asks if need be, and does it. A dry run only looks."""
-    request = Request(actor(), intent.reason, dry_run=True)
+    request = Request(actor(), intent.reason, dry_run=True, break_glass=intent.break_glass)
     preview = act(request)
     if intent.dry_run:
         return Done(preview, time.monotonic())
     if preview["raises"]:
         gaining = [move_words(move) for move in raised(preview["moves"])]
         gaining += map(readmitted_words, preview.get("readmitted", ()))
-        gaining = gaining or [BY_RULES]
+        gaining = [*(gaining or [BY_RULES]), *takes_more(preview)]
         make_sure(f"{preview['flag']}: more people get it", gaining, intent)
     began = time.monotonic()
     return Done(act(replace(request, dry_run=False, seen_revision=preview["revision"])), began)
@@ -102,6 +103,9 @@ def spread_of(desk: Desk, done: Done, intent: Intent) -> Spread | None:
 
 def _tell(desk: Desk, flag: str, done: Done, intent: Intent, *, with_it: str | None, says_next: bool) -> None:
     answer = done.answer
+    if waits(answer):
+        tell_that_it_waits(answer, intent)
+        return
     others = _required_by(desk, flag) if with_it else []
     if intent.as_json:
         stdout().json(with_spread(answer, spread_of(desk, done, intent)) | {"required_by": others})
@@ -118,6 +122,15 @@ def _tell(desk: Desk, flag: str, done: Done, intent: Intent, *, with_it: str | N
     tell_undo(terminal, answer)
 
 
+def tell_that_it_waits(answer: Document, intent: Intent) -> None:
+    """And ends the command so."""
+    if intent.as_json:
+        stdout().json(with_spread(answer, None))
+    else:
+        tell_waiting(stdout(), answer)
+    end_waiting()
+
+
 def tell_answer(terminal: Terminal, answer: Document) -> None:
     """Where the flag stands, and who gained or lost."""
     terminal.line(*_headline(answer))
@@ -125,6 +138,9 @@ def tell_answer(terminal: Terminal, answer: Document) -> None:
         terminal.line("  ", Styled(move_words(move), "yellow" if raised([move]) else "bold"))
     for one in answer.get("readmitted", ()):
         terminal.line("  again: ", Styled(readmitted_words(one), "yellow"))
+    for line in takes_more(answer) if answer["dry_run"] else ():
+        terminal.line("  ", line)
+    tell_alone(terminal, answer)
 
 
 def tell_undo(terminal: Terminal, answer: Document) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rollout.cli.approvals import takes_more
 from rollout.cli.files import flag_line
 from rollout.cli.terminal import Part, Styled, Terminal
 from rollout.cli.words import Document, move_words, plural, raised
@@ -27,6 +28,8 @@ def tell_differences(terminal: Terminal, answer: Document, file: FlagFile) -> No
     if going_on:
         terminal.line("  ", Styled(f"not in the file, going on as they were: {', '.join(going_on)}", "dim"))
     terminal.line(summary(answer, file))
+    for line in () if answer["changed"] else takes_more(answer):
+        terminal.line("  ", Styled(line, "yellow"))
 
 
 def summary(answer: Document, file: FlagFile) -> str:

@@ -14,6 +14,7 @@ from rollout.core.errors import (
     RevisionConflict,
     RolloutError,
     StoreUnavailable,
+    UnknownChange,
     UnknownFlag,
     UnknownKey,
 )
@@ -45,7 +46,7 @@ MEANING: dict[Exit, str] = {
     Exit.NOT_ALLOWED: "not allowed to do this",
     Exit.CONFLICT: "conflict: the state moved since it was looked at; nothing was changed",
     Exit.TIMED_OUT: "timed out: whether it was done is not known; or `status --wait-for` did not see it in time",
-    Exit.REFUSED: "refused by a rule: locked, a guard that fails, beyond the plan",
+    Exit.REFUSED: "refused by a rule: locked, a guard that fails, beyond the plan; or it waits for somebody's approval",
     Exit.CANNOT_COME: "the awaited state cannot come any more (`status --wait-for`)",
 }
 
@@ -85,6 +86,7 @@ _EXIT_OF: dict[type[RolloutError], Exit] = {
     InvalidInput: Exit.USAGE,
     UnknownFlag: Exit.USAGE,
     UnknownKey: Exit.USAGE,
+    UnknownChange: Exit.USAGE,
     NotAllowed: Exit.NOT_ALLOWED,
     RevisionConflict: Exit.CONFLICT,
     RefusedByRule: Exit.REFUSED,

@@ -29,6 +29,7 @@ from rollout.core.errors import (
     RolloutError,
     StoreUnavailable,
     TooManyRequests,
+    UnknownChange,
     UnknownFlag,
     UnknownKey,
 )
@@ -45,6 +46,7 @@ _CLASSES = (
     InvalidInput,
     UnknownFlag,
     UnknownKey,
+    UnknownChange,
     NotAllowed,
     NotAuthenticated,
     TooManyRequests,
@@ -164,6 +166,15 @@ class HttpDesk:
     def doctor(self) -> Document:
         return self._ask("GET", "/v1/doctor")
 
+    def pending(self) -> Document:
+        return self._ask("GET", "/v1/pending")
+
+    def approve(self, change: str, request: Request) -> Answer:
+        return self._ask("POST", f"/v1/pending/{quote(change, safe='')}/approve", _circumstances(request))
+
+    def reject(self, change: str, request: Request) -> Answer:
+        return self._ask("POST", f"/v1/pending/{quote(change, safe='')}/reject", _circumstances(request))
+
     def list_keys(self) -> Document:
         return self._ask("GET", "/v1/keys")
 
@@ -201,7 +212,7 @@ class HttpDesk:
         content = None if body is None else json.dumps(body).encode()
         reply = self._reply(method, path, content)
         document = _read(reply.content)
-        if reply.status == 200 and document is not None:
+        if reply.status in (200, 202) and document is not None:
             return document
         raise self._error(reply, document or {})
 
@@ -309,6 +320,7 @@ def _circumstances(request: Request) -> dict[str, Any]:
         "revision": request.seen_revision,
         "request_id": request.request_id,
         "dry_run": request.dry_run,
+        **({"break_glass": True} if request.break_glass else {}),
         "actor": request.actor.id,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -40,6 +40,7 @@ class Intent:
     yes: bool
     wait: bool
     as_json: bool
+    break_glass: bool = False
 
 
 def reaching(command: Body) -> Body:
@@ -118,6 +119,22 @@ def changing(command: Body) -> Body:
         command(*args, intent=Intent(reason, dry_run, yes, not no_wait, as_json), **rest)
 
     return with_intent
+
+
+def raising(command: Body) -> Body:
+    """For those that may give somebody something. They get the same."""
+
+    @click.option(
+        "--break-glass",
+        is_flag=True,
+        help="Alone, where it takes more than one person. Needs a reason; shown until another admin has seen it.",
+    )
+    @changing
+    @wraps(command)
+    def with_glass(*args: Any, break_glass: bool, intent: Intent, **rest: Any) -> None:
+        command(*args, intent=replace(intent, break_glass=break_glass), **rest)
+
+    return with_glass
 
 
 def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:

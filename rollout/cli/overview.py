@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from rollout.cli.approvals import pending_warnings
 from rollout.cli.servers import open_streams, servers_of, troubles
 from rollout.cli.terminal import Cell, Styled, Terminal
 from rollout.cli.times import instant_words, now_of
@@ -33,10 +34,11 @@ def tell_all(terminal: Terminal, document: Document) -> None:
 
 
 def warnings(document: Document) -> Iterator[str]:
-    """What is wrong with the servers, a sentence each."""
+    """What is wrong with the servers, and what waits for somebody's word; a sentence each."""
     yield from _store_trouble(document)
     yield from troubles(document)
     yield from _file_problems(document)
+    yield from pending_warnings(document)
 
 
 def fields(line: Document) -> list[str]:

@@ -18,6 +18,7 @@ from rollout.core.progression import Moment
 from rollout.core.shares import Share
 from rollout.service import past_reports, reports
 from rollout.service.answers import Answer
+from rollout.service.deciding import ApprovalDesk
 from rollout.service.doctor import doctor_report
 from rollout.service.follower import Follower
 from rollout.service.guarding import Watches
@@ -92,6 +93,13 @@ class Desk(Protocol):
     def doctor(self) -> Document:
         """What is wrong with the installation."""
 
+    def pending(self) -> Document:
+        """The changes that wait for somebody's approval."""
+
+    def approve(self, change: str, request: Request) -> Answer: ...
+
+    def reject(self, change: str, request: Request) -> Answer: ...
+
     def list_keys(self) -> Document: ...
 
     def create_key(
@@ -126,6 +134,7 @@ class StoreDesk:
         self._operations = Operations(store, self._notices.refused)
         self._keys = KeyDesk(store, self._operations)
         self._past = past or Past(store)
+        self._approvals = ApprovalDesk(store, self._operations)
 
     @classmethod
     def straight(cls, store: FlagStore, read_text: ReadText, copy: Copy | None = None) -> StoreDesk:
@@ -228,6 +237,15 @@ class StoreDesk:
     def doctor(self) -> Document:
         store = self._store
         return doctor_report(self._snapshot(), store.vitals(), store.servers(), self._watches.look(), self._moment())
+
+    def pending(self) -> Document:
+        return self._approvals.pending()
+
+    def approve(self, change: str, request: Request) -> Answer:
+        return self._approvals.approve(change, request)
+
+    def reject(self, change: str, request: Request) -> Answer:
+        return self._approvals.reject(change, request)
 
     def list_keys(self) -> Document:
         return self._keys.list()

@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Response, request
 
 from rollout.core.audit import Actor
-from rollout.core.errors import RolloutError, StoreUnavailable
+from rollout.core.errors import NotAllowed, RolloutError, StoreUnavailable
 from rollout.core.keys import Permission
 from rollout.service import reports
 from rollout.service.doctor import without_store as doctor_without_store
@@ -61,6 +61,9 @@ UNKNOWN = "unknown"
 
 MAX_TOOL = 100  # characters of a User-Agent that go into the audit
 
+WAITS = 202
+"""The status of a change that waits for somebody else's approval."""
+
 log = structlog.get_logger("rollout.web")
 
 
@@ -70,6 +73,7 @@ def admin(parts: Parts) -> Blueprint:
     _add_questions(blueprint, parts)
     _add_changes(blueprint, parts)
     _add_files(blueprint, parts)
+    _add_approvals(blueprint, parts)
     _add_keys(blueprint, parts)
     return blueprint
 
@@ -236,6 +240,28 @@ def _add_files(blueprint: Blueprint, parts: Parts) -> None:
         return _change(parts, "apply", body, lambda change: desk.apply(body.files, change, prune=body.prune))
 
 
+def _add_approvals(blueprint: Blueprint, parts: Parts) -> None:
+    desk = parts.desk
+
+    @blueprint.get("/pending")
+    @needs(Permission.STATUS)
+    def pending() -> Response:
+        _check_store(parts.follower)
+        return json_response(desk.pending())
+
+    @blueprint.post("/pending/<change>/approve")
+    @needs(Permission.APPROVE)
+    def approve(change: str) -> Response:
+        body = read_model(ChangeBody, read_json_object(request, empty={}))
+        return _change(parts, "approve", body, lambda asked: desk.approve(change, asked))
+
+    @blueprint.post("/pending/<change>/reject")
+    @needs(Permission.APPROVE)
+    def reject(change: str) -> Response:
+        body = read_model(ChangeBody, read_json_object(request, empty={}))
+        return _change(parts, "reject", body, lambda asked: desk.reject(change, asked))
+
+
 def _add_keys(blueprint: Blueprint, parts: Parts) -> None:
     desk = parts.desk
 
@@ -298,11 +324,12 @@ def _change(parts: Parts, action: str, body: ChangeBody, call: Callable[[Request
     except RolloutError as error:
         parts.counters.change_asked(action, error.code)
         raise
-    outcome = "dry run" if change.dry_run else "changed" if answer["changed"] else "unchanged"
+    waits = "approval" in answer and "pending" in answer
+    outcome = "dry run" if change.dry_run else "changed" if answer["changed"] else "waits" if waits else "unchanged"
     parts.counters.change_asked(action, outcome)
     if not change.dry_run:
         _log(action, outcome, change, answer)
-    return json_response(answer)
+    return json_response(answer, WAITS if waits else 200)
 
 
 def _log(action: str, outcome: str, change: Request, answer: Document) -> None:
@@ -313,8 +340,17 @@ def _log(action: str, outcome: str, change: Request, answer: Document) -> None:
 
 
 def _request(body: ChangeBody) -> Request:
+    if body.break_glass and caller().key is None:
+        raise NotAllowed(
+            "without a key nobody breaks the glass here", "straight on the store it can be done: --url redis://…"
+        )
     circumstances = Request(
-        _actor(body.actor), body.reason, body.revision, dry_run=body.dry_run, ticket=body.ticket or ""
+        _actor(body.actor),
+        body.reason,
+        body.revision,
+        dry_run=body.dry_run,
+        ticket=body.ticket or "",
+        break_glass=body.break_glass,
     )
     return circumstances if body.request_id is None else replace(circumstances, request_id=body.request_id)
 

@@ -55,6 +55,7 @@ class ChangeBody(_Model):
     request_id: Line | None = None
     dry_run: bool = False
     actor: Line | None = None
+    break_glass: bool = False
     ticket: Line | None = None
 
 

@@ -23,6 +23,7 @@ STATUS = {
     "not_allowed": 403,
     "unknown_flag": 404,
     "unknown_key": 404,
+    "unknown_change": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "conflict": 409,

@@ -159,6 +159,13 @@ _KEY_MADE = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, keys=a_list(_
 _OUTCOMES: Schema = {"anyOf": [a_list(OBJECT), an_object(outcomes=a_list(OBJECT))]}
 _EXPOSURES = an_object(exposures={"type": "object", "additionalProperties": a_list(TEXT)})
 
+_PENDING = an_object(
+    id=TEXT, action=TEXT, content=OBJECT, raises=a_list(TEXT), by=OBJECT, at=TEXT, expires_at=TEXT, needed=NUMBER
+)
+_WAITS = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, pending=_PENDING)
+_DECIDED = an_object(action=TEXT, changed=TRUTH, revision=NUMBER)
+MAY_WAIT: dict[str, Any] = {"statuses": (202,), "other_answers": {202: _WAITS}}
+
 CALLS: Mapping[str, Call] = {
     "check": Call("Whether a flag is on for somebody.", _CHECK, query=ATTRIBUTES),
     "check_all": Call(
@@ -221,17 +228,24 @@ CALLS: Mapping[str, Call] = {
         statuses=(304,),
     ),
     "fetch_members": Call("A member list, by its digest.", BYTES, answer_type="application/octet-stream"),
-    "set_share": Call("To a share, and hold there.", _CHANGED, body=SetBody, needs_body=True),
-    "advance": Call("To the next stage.", _CHANGED, body=MoveBody),
+    "set_share": Call("To a share, and hold there.", _CHANGED, body=SetBody, needs_body=True, **MAY_WAIT),
+    "advance": Call("To the next stage.", _CHANGED, body=MoveBody, **MAY_WAIT),
     "halt": Call("Stop moving; those who have it keep it.", _CHANGED, body=ChangeBody),
-    "resume": Call("Move again.", _CHANGED, body=ResumeBody),
+    "resume": Call("Move again.", _CHANGED, body=ResumeBody, **MAY_WAIT),
     "rollback": Call("To an earlier stage, and hold there.", _CHANGED, body=MoveBody),
     "kill": Call("Off for everyone, now.", _CHANGED, body=ChangeBody),
-    "revive": Call("Lift a kill.", _CHANGED, body=ChangeBody),
+    "revive": Call("Lift a kill.", _CHANGED, body=ChangeBody, **MAY_WAIT),
     "plan": Call(
         "What a flags file would do.", _LOADED, body=FilesBody, needs_body=True, query=FilesOptions, statuses=(422,)
     ),
-    "apply": Call("Bring a flags file in force.", _LOADED, body=FilesBody, needs_body=True, query=FilesOptions),
+    "apply": Call(
+        "Bring a flags file in force.", _LOADED, body=FilesBody, needs_body=True, query=FilesOptions, **MAY_WAIT
+    ),
+    "pending": Call(
+        "What waits for a second person, and what was done alone.", an_object(pending=a_list(_PENDING), revision=NUMBER)
+    ),
+    "approve": Call("Agree to a change of somebody else.", _DECIDED, body=ChangeBody),
+    "reject": Call("Say no to a change that waits.", _DECIDED, body=ChangeBody),
     "list_keys": Call("Every caller's key, without its secret.", an_object(keys=a_list(_KEY), revision=NUMBER)),
     "create_key": Call("Make a key; its secret is answered this once.", _KEY_MADE, body=CreateKeyBody, needs_body=True),
     "rotate_key": Call("Make a key that takes over.", _KEY_MADE, body=RotateKeyBody),

@@ -6,13 +6,13 @@ import click
 
 from rollout.cli.changing import change_flag
 from rollout.cli.gateway import Address, OpenDesk, desk_for
-from rollout.cli.options import Intent, changing, flag_argument
+from rollout.cli.options import Intent, flag_argument, raising
 
 
 @click.command()
 @flag_argument
 @click.option("--to", metavar="STAGE", help="Not to the next stage but to this one, and all before it.")
-@changing
+@raising
 @click.pass_obj
 def command(open_desk: OpenDesk, flag: str, to: str | None, address: Address, intent: Intent) -> None:
     """Go to the next stage of the plan, now.

@@ -6,12 +6,13 @@ import time
 
 import click
 
-from rollout.cli.changing import Done, make_sure, spread_of, tell_spread, with_spread
+from rollout.cli.approvals import takes_more, tell_alone, waits
+from rollout.cli.changing import Done, make_sure, spread_of, tell_spread, tell_that_it_waits, with_spread
 from rollout.cli.differences import gains, tell_differences
 from rollout.cli.files import read_local, to_send
 from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.identity import actor
-from rollout.cli.options import Intent, changing, file_argument
+from rollout.cli.options import Intent, file_argument, raising
 from rollout.cli.spread import Spread
 from rollout.cli.terminal import Styled, stdout
 from rollout.cli.words import Document
@@ -23,7 +24,7 @@ from rollout.service.operations import Request
 @file_argument
 @click.option("--prune", is_flag=True, help="Archive flags that are not in the file, for good.")
 @click.option("--revision", type=click.IntRange(min=0), help="Only if nothing changed since this revision.")
-@changing
+@raising
 @click.pass_obj
 def command(
     open_desk: OpenDesk, *, file: str, prune: bool, revision: int | None, address: Address, intent: Intent
@@ -41,10 +42,15 @@ def command(
             _tell(plan | {"dry_run": True}, local, intent, None)
             return
         if gains(plan):
-            make_sure(f"{local.name}: more people get something", gains(plan), intent)
+            details = [*gains(plan), *takes_more(plan)]
+            make_sure(f"{local.name}: more people get something", details, intent)
         seen = plan["revision"] if revision is None else revision
         began = time.monotonic()
-        answer = desk.apply(files, Request(actor(), intent.reason, seen_revision=seen), prune=prune)
+        request = Request(actor(), intent.reason, seen_revision=seen, break_glass=intent.break_glass)
+        answer = desk.apply(files, request, prune=prune)
+        if waits(answer):
+            tell_that_it_waits(answer, intent)
+            return
         _tell(answer, local, intent, spread_of(desk, Done(answer, began), intent))
 
 
@@ -56,6 +62,7 @@ def _tell(answer: Document, file: FlagFile, intent: Intent, spread: Spread | Non
     tell_differences(terminal, answer, file)
     if answer["dry_run"]:
         terminal.line(Styled("dry run, nothing was changed", "dim"))
+    tell_alone(terminal, answer)
     if answer["changed"]:
         tell_spread(terminal, answer["revision"], spread)
         terminal.line("undo: ", Styled("rollout apply", "bold"), f" with the {file.name} that you had before")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rollout.cli.approvals import approval_words
 from rollout.cli.defaults import WithDefault
 from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.identity import actor
@@ -254,15 +255,20 @@ def _tell_entry(terminal: Terminal, entry: Document, flag: str | None) -> None:
     who = f"by {entry['actor']['id']}" + (f" on {host}" if host else "")
     revision = Styled(f"{entry['revision']:>5}", "dim")
     terminal.line(revision, f"  {instant_words(entry['at'])}  ", Styled(what, "bold"), f"  {who}")
-    terminal.line(f"       {before} → {after}")
+    if before:
+        terminal.line(f"       {before} → {after}")
     if entry["reason"]:
         terminal.line(f"       why: {entry['reason']}")
+    for line in approval_words(entry):
+        terminal.line(f"       {line}")
 
 
 def _before_and_after(entry: Document, flag: str | None) -> tuple[str, str]:
     if entry["flag"]:
         return progress_words(entry["before"]), progress_words(entry["after"])
     before, after = entry["before"], entry["after"]
+    if not after and "pending" in entry:
+        return "", "; ".join(approval_words(entry))
     if "keys" in after:
         return _keys_words(before["keys"]), _keys_words(after["keys"])
     return _file_words(before.get("file", "")), f"{_file_words(after.get('file', ''))}{_touched(after, flag)}"

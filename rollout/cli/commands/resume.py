@@ -8,13 +8,13 @@ import click
 
 from rollout.cli.changing import change_flag
 from rollout.cli.gateway import Address, OpenDesk, desk_for
-from rollout.cli.options import Intent, changing, flag_argument
+from rollout.cli.options import Intent, flag_argument, raising
 
 
 @click.command()
 @flag_argument
 @click.option("--value", metavar="VALUE", help="Not the rollout: give the flag back to those whom a guard excluded.")
-@changing
+@raising
 @click.pass_obj
 def command(open_desk: OpenDesk, flag: str, value: str | None, address: Address, intent: Intent) -> None:
     """Let a halted rollout move again.

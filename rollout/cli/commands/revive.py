@@ -6,12 +6,12 @@ import click
 
 from rollout.cli.changing import change_flag
 from rollout.cli.gateway import Address, OpenDesk, desk_for
-from rollout.cli.options import Intent, changing, flag_argument
+from rollout.cli.options import Intent, flag_argument, raising
 
 
 @click.command()
 @flag_argument
-@changing
+@raising
 @click.pass_obj
 def command(open_desk: OpenDesk, flag: str, address: Address, intent: Intent) -> None:
     """Lift a kill; the rollout stays halted.

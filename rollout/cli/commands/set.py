@@ -8,7 +8,7 @@ import click
 
 from rollout.cli.changing import change_flag
 from rollout.cli.gateway import Address, OpenDesk, desk_for
-from rollout.cli.options import Intent, changing, flag_argument
+from rollout.cli.options import Intent, flag_argument, raising
 from rollout.core.shares import Share
 
 _NEGATIVE = re.compile(r"-[\d.]+%?")
@@ -28,7 +28,7 @@ class _Set(click.Command):
 @click.argument("share")
 @click.option("--audience", help="Whose share it is.  [default: the rollout's own audience]")
 @click.option("--beyond-plan", is_flag=True, help="Go further than the last stage in the file.")
-@changing
+@raising
 @click.pass_obj
 def command(
     open_desk: OpenDesk,
