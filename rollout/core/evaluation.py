@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from rollout.core.admitting import Admitting, Row, admit, row_of, together
 from rollout.core.attributes import Attribute, read_value
 from rollout.core.bucketing import hash32, splitter
 from rollout.core.conditions import Context, Predicate, compile_condition, compile_match, compile_segments
@@ -77,6 +78,8 @@ class Evaluator:
     ruleset: Ruleset
     flags: Mapping[str, Evaluate]
     segments: Mapping[str, Predicate] = field(default_factory=dict)
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    all: Callable[[Context], tuple[Answer, ...]] = lambda _: ()  # every flag's answer, in their order
 
 
 def compile_ruleset(
@@ -94,12 +97,16 @@ def compile_ruleset(
         segments = compile_segments(ruleset.segments, ruleset.attributes, members)
     order = needed_first({key: rules.requires for key, rules in ruleset.flags.items()})
     compiled = _unchanged(ruleset, previous, order) if previous is not None and same_ground else {}
+    rows = {key: previous.rows[key] for key in compiled} if previous is not None else {}
+    numbers = {name: number for number, name in enumerate(segments)}
     for key in order:
         if key not in compiled:
             rules = ruleset.flags[key]
             required = [(other, compiled[other]) for other in rules.requires if other in compiled]
-            compiled[key] = compile_flag(rules, required, ruleset.attributes, segments)
-    return Evaluator(ruleset, {key: compiled[key] for key in ruleset.flags}, segments)
+            compiled[key], plain = compile_flag(rules, required, ruleset.attributes, segments)
+            rows[key] = row_of(compiled[key], plain, numbers)
+    flags = {key: compiled[key] for key in ruleset.flags}
+    return Evaluator(ruleset, flags, segments, rows, together(flags, [rows[key] for key in flags], segments))
 
 
 def _unchanged(ruleset: Ruleset, previous: Evaluator, order: list[str]) -> dict[str, Evaluate]:
@@ -117,13 +124,38 @@ def compile_flag(
     required: list[tuple[str, Evaluate]],
     attributes: Mapping[str, Attribute],
     segments: Mapping[str, Predicate],
-) -> Evaluate:
-    """One flag as a function. Never raises: what cannot be compiled becomes a function that answers ERROR."""
+) -> tuple[Evaluate, Admitting | None]:
+    """One flag as a function, and as data where nothing but its admissions decides. Never raises: what cannot be
+    compiled becomes a function that answers ERROR."""
     broken = _off(rules, Reason.ERROR, "error", ErrorCode.GENERAL, "this flag cannot be evaluated")
     try:
-        return _decide(rules, broken, required, attributes, segments)
+        plain = _plain(rules, broken)
+        if plain is not None:
+            return admit(plain, segments), plain
+        return _decide(rules, broken, required, attributes, segments), None
     except Exception:  # a broken flag fails alone
-        return lambda context: broken  # noqa: ARG005
+        return (lambda context: broken), None  # noqa: ARG005
+
+
+def _plain(rules: FlagRules, broken: Answer) -> Admitting | None:
+    """None where something else has a word, or those admitted are split."""
+    keyless = _keyless(rules)
+    if rules.killed or not rules.enabled:
+        off = _off(rules, Reason.DISABLED, "killed" if rules.killed else "disabled")
+        return Admitting(rules.salt, rules.bucket_by, (), off, keyless, broken)
+    on = rules.on
+    if rules.requires or rules.excluded or rules.rules or isinstance(on, Split):
+        return None
+    admissions = tuple(
+        (
+            admission.audience,
+            admission.share.threshold,
+            _served(rules, on, _reason(rules, admission), f"stage {admission.stage}"),
+        )
+        for admission in rules.admissions
+    )
+    nobody = _off(rules, Reason.DEFAULT, "not admitted")
+    return Admitting(rules.salt, rules.bucket_by, admissions, nobody, keyless, broken)
 
 
 # Each of the functions that these make catches what goes wrong in it by itself: one around them all would be one more
@@ -137,12 +169,6 @@ def _decide(
     attributes: Mapping[str, Attribute],
     segments: Mapping[str, Predicate],
 ) -> Evaluate:
-    if rules.killed:
-        killed = _off(rules, Reason.DISABLED, "killed")
-        return lambda context: killed  # noqa: ARG005
-    if not rules.enabled:
-        disabled = _off(rules, Reason.DISABLED, "disabled")
-        return lambda context: disabled  # noqa: ARG005
     if len(required) < len(rules.requires):
         raise LookupError("a required flag does not exist, or requires this one")
     own = _admit(rules, broken, segments)

@@ -14,12 +14,12 @@ from rollout.core.bucketing import bucket
 from rollout.core.changes import halt, kill, revive
 from rollout.core.dependencies import needed_first
 from rollout.core.documents import read_record, record_document
-from rollout.core.evaluation import Answer, Evaluate, Evaluator, compile_ruleset
+from rollout.core.evaluation import Answer, ErrorCode, Evaluate, Evaluator, compile_ruleset
 from rollout.core.flags import Flag
 from rollout.core.plans import Rollout, Stage
 from rollout.core.progress import FlagRecord, Progress, State
-from rollout.core.ruleset import FlagRules, Ruleset, rules_in_force, ruleset_in_force
-from rollout.core.segments import EVERYONE
+from rollout.core.ruleset import Admission, FlagRules, Ruleset, rules_in_force, ruleset_in_force
+from rollout.core.segments import EVERYONE, AttributeCondition, Match, MemberList, OneOf, Segment
 from rollout.core.shares import EVERYBODY, HASHES, Share
 from tests.core.promises import promise
 from tests.core.reference import who_has
@@ -156,6 +156,7 @@ def check_same(one: Evaluator, other: Evaluator, contexts: Contexts) -> None:
     for context in contexts:
         for key in one.flags:
             assert told(one.flags[key](context)) == told(other.flags[key](context)), key
+        assert one.all(context) == tuple(flag(context) for flag in one.flags.values())  # the very same answers
 
 
 @promise(200)
@@ -200,6 +201,40 @@ def test_an_unchanged_flag_is_not_compiled_again() -> None:
     assert second.flags["b"] is not first.flags["b"]
     assert second.flags["c"] is not first.flags["c"]
     assert (first.flags["c"]({}).on, second.flags["c"]({}).on) == (True, False)
+
+
+def test_where_a_segment_is_broken_all_flags_together_answer_as_each_alone() -> None:
+    def to(audience: str) -> FlagRules:
+        admissions = (Admission(audience, Share.parse("50%"), "s", by_segment=False),)
+        return replace(rules_in_force(flag_on_a_way(EVERYBODY)), key=audience, admissions=admissions)
+
+    nonsense = Segment("b", "d", (Match((AttributeCondition("x", (OneOf(([],)),)),)),))
+    segments = {"a": Segment("a", "d", (Match(()),)), "b": nonsense}
+    evaluator = compile_ruleset(Ruleset(1, {}, segments, {key: to(key) for key in ("a", "b", "gone")}), {})
+    for who in range(20):
+        context = {"user_id": f"u-{who}"}
+        answers = evaluator.all(context)
+        assert answers == tuple(flag(context) for flag in evaluator.flags.values())
+        assert [answer.error_code for answer in answers] == [None, ErrorCode.GENERAL, ErrorCode.GENERAL]
+
+
+def test_together_each_segment_is_asked_once_and_only_where_somebody_needs_it() -> None:
+    asked_of: list[str] = []
+
+    class Listed(frozenset[str]):
+        def __contains__(self, who: object) -> bool:
+            asked_of.append(str(who))
+            return super().__contains__(who)
+
+    segments = {name: Segment(name, "d", members=MemberList("f", name, 1)) for name in ("used", "unused")}
+    admissions = (Admission("used", EVERYBODY, "s", by_segment=True),)
+    rules = {
+        key: replace(rules_in_force(flag_on_a_way(EVERYBODY)), key=key, admissions=admissions)
+        for key in ("a", "b", "c")
+    }
+    evaluator = compile_ruleset(Ruleset(1, {}, segments, rules), {"used": Listed({"u-1"}), "unused": Listed()})
+    assert [answer.on for answer in evaluator.all({"user_id": "u-1"})] == [True] * 3
+    assert asked_of == ["u-1"]
 
 
 def test_asking_makes_no_objects() -> None:

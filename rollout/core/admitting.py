@@ -1,0 +1,195 @@
+"""Flags on which nothing but their admissions decides, with one answer for each: nearly all flags are such. One of them
+becomes a function of just the shape that it needs; all of a ruleset together are answered in one go, where each segment
+is asked once for everybody's flags. Both give the very answers that were made at compile time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from rollout.core.bucketing import hash32
+from rollout.core.conditions import Context, Predicate
+from rollout.core.segments import EVERYONE
+from rollout.core.shares import HASHES
+
+if TYPE_CHECKING:
+    from rollout.core.evaluation import Answer
+
+    Evaluate: TypeAlias = Callable[[Context], Answer]
+    Together: TypeAlias = Callable[[Context], tuple[Answer, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitting:
+    """`admissions`: audience, threshold, and what those are served who are admitted by it. Killed and disabled flags
+    are those with none."""
+
+    salt: str
+    bucket_by: str
+    admissions: tuple[tuple[str, int, Answer], ...]
+    nobody: Answer
+    keyless: Answer
+    broken: Answer
+
+
+def admit(flag: Admitting, segments: Mapping[str, Predicate]) -> Evaluate:
+    """One flag as a function. Raises KeyError for an audience that does not exist."""
+    admissions = tuple(
+        (None if audience == EVERYONE else segments[audience], threshold, served)
+        for audience, threshold, served in flag.admissions
+    )
+    nobody = flag.nobody
+    if not admissions:
+        return lambda context: nobody  # noqa: ARG005
+    in_first, threshold, served = admissions[0]
+    if in_first is None and threshold == HASHES:
+        return lambda context: served  # noqa: ARG005
+    if len(admissions) == 1:
+        return _share(flag, threshold, served) if in_first is None else _one(flag, in_first, threshold, served)
+    in_second, second_threshold, second_served = admissions[1]
+    if len(admissions) == 2 and in_first and threshold == HASHES and in_second and second_threshold < HASHES:
+        return _segment_then_share(flag, in_first, served, _one(flag, in_second, second_threshold, second_served))
+    return _any_of(flag, admissions)
+
+
+def _share(flag: Admitting, threshold: int, served: Answer) -> Evaluate:
+    """A share of everyone."""
+    salt, bucket_by, nobody, keyless, broken = flag.salt, flag.bucket_by, flag.nobody, flag.keyless, flag.broken
+
+    def evaluate(context: Context) -> Answer:
+        try:
+            targeting_key = context.get(bucket_by)
+            if not targeting_key:
+                return keyless
+            return served if hash32(f"{salt}:{targeting_key}", 0, False) < threshold else nobody
+        except Exception:  # a broken flag fails alone
+            return broken
+
+    return evaluate
+
+
+def _one(flag: Admitting, in_audience: Predicate, threshold: int, served: Answer) -> Evaluate:
+    """A share of one audience, or all of it."""
+    salt, bucket_by, nobody, keyless, broken = flag.salt, flag.bucket_by, flag.nobody, flag.keyless, flag.broken
+    whole = threshold == HASHES
+
+    def evaluate(context: Context) -> Answer:
+        try:
+            if not in_audience(context):
+                return nobody
+            if whole:
+                return served
+            targeting_key = context.get(bucket_by)
+            if not targeting_key:
+                return keyless
+            return served if hash32(f"{salt}:{targeting_key}", 0, False) < threshold else nobody
+        except Exception:  # a broken flag fails alone
+            return broken
+
+    return evaluate
+
+
+def _segment_then_share(flag: Admitting, in_segment: Predicate, served: Answer, then: Evaluate) -> Evaluate:
+    """The founding case: all employees, then a share of an audience."""
+    broken = flag.broken
+
+    def evaluate(context: Context) -> Answer:
+        try:
+            return served if in_segment(context) else then(context)
+        except Exception:  # a broken flag fails alone
+            return broken
+
+    return evaluate
+
+
+def _any_of(flag: Admitting, admissions: Sequence[tuple[Predicate | None, int, Answer]]) -> Evaluate:
+    salt, bucket_by, nobody, keyless, broken = flag.salt, flag.bucket_by, flag.nobody, flag.keyless, flag.broken
+
+    def evaluate(context: Context) -> Answer:
+        place = -1
+        off = nobody
+        try:
+            for in_audience, threshold, served in admissions:
+                if in_audience is not None and not in_audience(context):
+                    continue
+                if threshold == HASHES:
+                    return served
+                if place < 0:
+                    targeting_key = context.get(bucket_by)
+                    if not targeting_key:
+                        off = keyless
+                        continue
+                    place = hash32(f"{salt}:{targeting_key}", 0, False)
+                if place < threshold:
+                    return served
+            return off
+        except Exception:  # a broken flag fails alone
+            return broken
+
+    return evaluate
+
+
+Row: TypeAlias = "tuple[Evaluate | None, str, str, tuple[tuple[int, int, Answer], ...], Answer | None, Answer | None]"
+"""A flag among all: how to ask it where it is not plain, else its salt, what it goes by, its admissions (with the
+segment's number, -1 for everyone), who is not admitted, and who has no targeting key."""
+
+
+def row_of(ask: Evaluate, flag: Admitting | None, numbers: Mapping[str, int]) -> Row:
+    """`numbers`: of the segments, in their order."""
+    if flag is None or any(audience not in numbers and audience != EVERYONE for audience, _, _ in flag.admissions):
+        return ask, "", "", (), None, None
+    admissions = tuple(
+        (numbers.get(audience, -1), threshold, served) for audience, threshold, served in flag.admissions
+    )
+    return None, flag.salt, flag.bucket_by, admissions, flag.nobody, flag.keyless
+
+
+def together(flags: Mapping[str, Evaluate], rows: Sequence[Row], segments: Mapping[str, Predicate]) -> Together:
+    """All flags as one function, in their order. Where a segment turns out to be broken each is asked alone, so that
+    no others fail than those that ask for it."""
+    predicates = tuple(segments.values())
+    unasked: tuple[bool | None, ...] = (None,) * len(predicates)
+    asks = tuple(flags.values())
+
+    def evaluate(context: Context) -> tuple[Answer, ...]:
+        try:
+            return tuple(_answers(rows, predicates, list(unasked), context))
+        except Exception:
+            return tuple([ask(context) for ask in asks])
+
+    return evaluate
+
+
+def _answers(
+    rows: Sequence[Row], predicates: Sequence[Predicate], held: list[bool | None], context: Context
+) -> list[Answer]:
+    answers: list[Answer] = []
+    add = answers.append
+    for ask, salt, bucket_by, admissions, nobody, keyless in rows:
+        if ask is not None:
+            add(ask(context))
+            continue
+        found, place = nobody, -1
+        for number, threshold, served in admissions:
+            if number >= 0:
+                inside = held[number]
+                if inside is None:
+                    inside = held[number] = predicates[number](context)
+                if not inside:
+                    continue
+            if threshold == HASHES:
+                found = served
+                break
+            if place < 0:
+                targeting_key = context.get(bucket_by)
+                if not targeting_key:
+                    found = keyless
+                    continue
+                place = hash32(f"{salt}:{targeting_key}", 0, False)
+            if place < threshold:
+                found = served
+                break
+        add(found)  # type: ignore[arg-type]  # only rows with an `ask` have none
+    return answers
