@@ -5,12 +5,13 @@ Where PROMETHEUS_MULTIPROC_DIR is not set (before this module is imported), the 
 
 from __future__ import annotations
 
+import collections
 import logging
 import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -48,7 +49,7 @@ class Counters:
         self._registry = CollectorRegistry()
         self._readings: Callable[[], Readings] = Readings
         self._flushing = threading.Lock()
-        self._checks: Tally = {}
+        self._answers = _AnswerTally()
         self._ignored: Tally = {}
         self._unknown: Tally = {}
         self._refused: Tally = {}
@@ -59,7 +60,6 @@ class Counters:
         self._outcomes_repeated: Tally = {}
         self._metrics = _Metrics(self._registry)
         self._carriers = (
-            _Carrier(self._checks, self._metrics.checks),
             _Carrier(self._ignored, self._metrics.ignored),
             _Carrier(self._unknown, self._metrics.unknown),
             _Carrier(self._refused, self._metrics.refused),
@@ -71,7 +71,11 @@ class Counters:
         )
 
     def checked(self, answer: Answer) -> None:
-        _add(self._checks, (answer.flag, answer.variant or "", answer.reason))
+        counts = self._answers.counts
+        counts[answer] = counts.get(answer, 0) + 1
+
+    def all_checked(self, answers: Iterable[Answer]) -> None:
+        self._answers.counts.update(answers)
 
     def attributes_ignored(self, count: int) -> None:
         _add(self._ignored, (), count)
@@ -101,6 +105,7 @@ class Counters:
     def flush(self) -> None:
         """Carries over what was counted since the last call. Any thread may call it."""
         with self._flushing:
+            self._answers.carry(self._metrics.checks)
             for carrier in self._carriers:
                 carrier.carry()
             self._metrics.read(self._readings())
@@ -221,6 +226,26 @@ class _Carrier:
             if more:
                 (self._metric.labels(*labels) if labels else self._metric).inc(more)
         self._carried = counted
+
+
+class _AnswerTally:
+    """How often each answer was given, by the answer itself: no label is looked at while somebody waits. Answers of
+    flags that changed come no more, so each time it begins anew, and what was added to the one before while it was
+    taken away is carried a round later."""
+
+    def __init__(self) -> None:
+        self.counts: collections.Counter[Answer] = collections.Counter()
+        self._before: collections.Counter[Answer] = collections.Counter()
+        self._carried: dict[Answer, int] = {}
+
+    def carry(self, metric: Counter) -> None:
+        late = {answer: count - self._carried.get(answer, 0) for answer, count in self._before.copy().items()}
+        self._before, self.counts = self.counts, collections.Counter()
+        self._carried = dict(self._before.copy())
+        for counted in (late, self._carried):
+            for answer, count in counted.items():
+                if count:
+                    metric.labels(answer.flag, answer.variant or "", answer.reason).inc(count)
 
 
 def _add(tally: Tally, labels: tuple[Hashable, ...], count: int = 1) -> None:

@@ -96,6 +96,7 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
         context_keys=_context_keys(settings.context_keys),
         cors_origins=settings.cors_origins,
         tls=settings.tls,
+        fast_path=settings.fast_path,
     )
     check_reach(web_settings)
     server = Server(web_settings, settings.file)

@@ -25,6 +25,7 @@ DEFAULTS = {
     "data_dir": ".rollout",
     "redis_url": "",
     "namespace": "rollout",
+    "fast_path": "on",
     "stream_bind": "",
     "stream_url": "",
     "stream_cap": "10000",
@@ -79,6 +80,7 @@ class Settings:
     context_keys: Path | None = None  # a file with the keys of signed contexts
     cors_origins: tuple[str, ...] = ()  # of web pages that may ask for checks
     tls: Certificate | None = None
+    fast_path: bool = True  # the usual checks are answered in front of Flask
 
     @property
     def origin(self) -> str:
@@ -108,6 +110,7 @@ def settings_from(options: Mapping[str, str | None], environ: Mapping[str, str] 
         context_keys=Path(given("context_keys")) if given("context_keys") else None,
         cors_origins=_read_origins(given("cors_origins")),
         tls=_read_certificate(given("tls_cert"), given("tls_key")),
+        fast_path=_read_switch("--fast-path", given("fast_path")),
     )
 
 
@@ -174,6 +177,12 @@ def _read_certificate(cert: str, key: str) -> Certificate | None:
     return Certificate(str(Path(cert).absolute()), str(Path(key).absolute()))
 
 
+def _read_switch(option: str, text: str) -> bool:
+    if text not in {"on", "off"}:
+        raise InvalidInput(f"{option} {text!r} is neither on nor off", "write on or off")
+    return text == "on"
+
+
 def _read_redis_url(text: str) -> str | None:
     if not text:
         return None
@@ -203,6 +212,7 @@ class WebSettings:
     context_keys: str = ""  # what is in the file of that name
     cors_origins: tuple[str, ...] = ()
     tls: Certificate | None = None
+    fast_path: bool = True
 
     @property
     def url(self) -> str:

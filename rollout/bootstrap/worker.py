@@ -125,6 +125,7 @@ def _app(settings: WebSettings) -> Flask:
         gate=gate,
         origins=frozenset(settings.cors_origins),
         contexts=read_context_keys(settings.context_keys) if settings.context_keys else None,
+        fast=settings.fast_path,
     )
     flask = create_app(parts)
     bodies = BodyWatch(flask.wsgi_app, partial(_replace, intake))

@@ -106,6 +106,12 @@ class Gate:
         self._used.add(found.key_id)
         return found.caller
 
+    def give_back(self, token: str | None) -> None:
+        """What `caller` took of the key's rate, where the same request asks again."""
+        found = self._verified.get(token) if token is not None else None
+        if found is not None and found.bucket is not None:
+            found.bucket.put_back()
+
     def ticket(self, caller: Caller) -> str | None:
         """What opens a stream for a caller that cannot send its key there: a person's app."""
         return ticket_of(caller.key, self._clock()) if caller.key and caller.is_app else None
@@ -221,6 +227,9 @@ class Bucket:
                 f"more than {self.rate} requests a second with this key", "ask less often, or for a higher --rate"
             )
         self._left -= 1
+
+    def put_back(self) -> None:
+        self._left += 1
 
 
 def _caller(key: Key) -> Caller:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,9 @@ class Counters(Protocol):
 
     def checked(self, answer: Answer) -> None:
         """Somebody was given this answer."""
+
+    def all_checked(self, answers: Iterable[Answer]) -> None:
+        """Somebody was given all of these."""
 
     def attributes_ignored(self, count: int) -> None:
         """A context had attributes that nobody declared."""

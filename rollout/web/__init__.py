@@ -6,6 +6,7 @@ decided in `service`.
     ofrep      OpenFeature's calls    the same evaluations in OpenFeature's words
     catch_up   who was told early     a moment for a worker that is behind what the stream told
     ruleset    GET /v1/ruleset        what clients fetch that evaluate by themselves
+    fast_path  in front of Flask      usual checks: `usual` reads them, `prepared` has the bytes ready
     evaluate   queries in, bytes out  plain functions that know nothing of Flask
     admin      the operator's calls   status, explain, simulate, audit, set, advance, halt ... plan, apply
     openapi    /openapi.json ...      what can be called, made from the routes

@@ -16,6 +16,7 @@ from rollout.web.cross_origin import let_pages_ask
 from rollout.web.errors import answer_errors
 from rollout.web.evaluate import Checker
 from rollout.web.exposures import exposures
+from rollout.web.fast_path import FastPath
 from rollout.web.machines import machines, readings
 from rollout.web.ofrep import ofrep
 from rollout.web.openapi import openapi
@@ -57,4 +58,6 @@ def create_app(parts: Parts) -> Flask:
         parts.counters.responded(call, response.status_code)
         return response
 
+    if parts.fast:
+        app.wsgi_app = FastPath(app.wsgi_app, checker, gate, parts.stream, parts.origins)  # type: ignore[method-assign]
     return app

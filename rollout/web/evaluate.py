@@ -61,7 +61,7 @@ class Checker:
         StoreUnavailable where this server has never seen any flags."""
         snapshot, stale = self.follower.current, self.follower.stale
         flag = snapshot.evaluator.flags.get(key)
-        if flag is None or (caller.is_app and not _is_for_apps(key, snapshot)):
+        if flag is None or (caller.is_app and not is_for_apps(key, snapshot)):
             check_ready(snapshot, stale)
             self.counters.unknown_flag_checked()
             raise _unknown_flag(key)
@@ -69,22 +69,19 @@ class Checker:
         answer = flag(context)
         self.counters.checked(answer)
         self.served((answer,), context.get(TARGETING_ATTRIBUTE))
-        return _as_told_to(caller, answer), snapshot.revision, stale
+        return as_told_to(caller, answer), snapshot.revision, stale
 
     def all(self, given: Given, caller: Caller = ANYBODY, signed: Given | None = None) -> Checked:
         """Every flag's answer. Raises InvalidInput, StoreUnavailable as above."""
         snapshot, stale = self.follower.current, self.follower.stale
         check_ready(snapshot, stale)
         context = self._context(given, snapshot, caller, signed)
-        seen = {
-            key: flag(context)
-            for key, flag in snapshot.evaluator.flags.items()
-            if not caller.is_app or _is_for_apps(key, snapshot)
-        }
-        for answer in seen.values():
-            self.counters.checked(answer)
-        self.served(seen.values(), context.get(TARGETING_ATTRIBUTE))
-        answers = {key: _as_told_to(caller, answer) for key, answer in seen.items()}
+        seen = snapshot.evaluator.all(context)
+        if caller.is_app:
+            seen = tuple(answer for answer in seen if is_for_apps(answer.flag, snapshot))
+        self.counters.all_checked(seen)
+        self.served(seen, context.get(TARGETING_ATTRIBUTE))
+        answers = {answer.flag: as_told_to(caller, answer) for answer in seen}
         return Checked(answers, snapshot.revision, stale)
 
     def _context(self, given: Given, snapshot: Snapshot, caller: Caller, signed: Given | None) -> dict[str, Value]:
@@ -98,11 +95,11 @@ class Checker:
         return context
 
 
-def _is_for_apps(key: str, snapshot: Snapshot) -> bool:
+def is_for_apps(key: str, snapshot: Snapshot) -> bool:
     return snapshot.state.records[key].flag.client
 
 
-def _as_told_to(caller: Caller, answer: Answer) -> Answer:
+def as_told_to(caller: Caller, answer: Answer) -> Answer:
     """Stages, rules, guards and what a flag goes by are no app's business."""
     if not caller.is_app:
         return answer

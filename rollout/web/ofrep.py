@@ -27,6 +27,7 @@ from rollout.web.responses import JsonResponse, json_response
 from rollout.web.signed_context import ContextKeys, signed_in
 
 TARGETING_KEY = "targetingKey"
+_TARGETING = Attribute(TARGETING_KEY, AttributeType.STRING)
 TOLD = "flagConfigEtag"
 """The parameter in which a client that was told of a change by the stream repeats what it was told."""
 
@@ -47,8 +48,7 @@ def ofrep(
     def evaluate_one(key: str) -> Response:
         given = context_in(read_json_object(request))
         answer, revision, stale = checker.one(key, given, caller(), signed_in(request, contexts))
-        status = 200 if answer.error_code is None else 400
-        return json_response(evaluation_body(answer, revision, stale), status)
+        return json_response(evaluation_body(answer, revision, stale), evaluation_status(answer))
 
     @blueprint.post("")
     @needs(Permission.EVALUATE)
@@ -59,7 +59,7 @@ def ofrep(
         body = bulk_body(
             replace(checked, stale=checked.stale or behind), event_streams(stream(), gate.ticket(caller())), items.of
         )
-        etag = hashlib.blake2b(body, digest_size=16).hexdigest()
+        etag = etag_of(body)
         known = request.if_none_match.contains_weak(etag) and _agrees(told, checked.revision, etag)
         response = JsonResponse(status=304) if known else json_response(body)
         response.set_etag(etag)
@@ -93,7 +93,7 @@ def _with_targeting_key(context: dict[str, Any]) -> Given:
     """`targetingKey` is the attribute user_id, where that is not given."""
     targeting_key = context.pop(TARGETING_KEY, None)
     if targeting_key is not None:
-        read_value(Attribute(TARGETING_KEY, AttributeType.STRING), targeting_key)
+        read_value(_TARGETING, targeting_key)
         if context.get(TARGETING_ATTRIBUTE) is None:
             context[TARGETING_ATTRIBUTE] = targeting_key
     return context
@@ -113,6 +113,10 @@ def evaluation_document(answer: Answer, **metadata: bool | int) -> dict[str, Any
     }
 
 
+def evaluation_status(answer: Answer) -> int:
+    return 200 if answer.error_code is None else 400
+
+
 def evaluation_body(answer: Answer, revision: int, stale: bool) -> bytes:
     """The answer to `POST /ofrep/v1/evaluate/flags/{key}`."""
     return orjson.dumps(evaluation_document(answer, revision=revision, stale=stale))
@@ -130,6 +134,10 @@ def bulk_body(checked: Checked, streams: list[dict[str, Any]], item: Callable[[A
     if streams:
         rest["eventStreams"] = streams
     return b'{"flags":[' + items + b"]," + orjson.dumps(rest)[1:]
+
+
+def etag_of(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 class WrittenItems:

@@ -52,3 +52,4 @@ class Parts:
     gate: Gate | None = None  # None: one that is open to everybody while there are no keys
     origins: frozenset[str] = frozenset()  # of web pages that may ask for checks
     contexts: ContextKeys | None = None  # by which signed contexts are verified; None: there are none
+    fast: bool = True  # the usual checks are answered in front of Flask

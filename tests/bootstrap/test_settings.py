@@ -30,6 +30,11 @@ def test_an_option_counts_more_than_the_environment():
     assert (settings.file, settings.workers, settings.redis_url) == (Path("mine.yaml"), 4, None)
 
 
+def test_the_fast_path_can_be_switched_off():
+    assert settings_from({}, {}).fast_path
+    assert not settings_from({}, {"ROLLOUT_FAST_PATH": "off"}).fast_path
+
+
 @pytest.mark.parametrize(
     ("bind", "address"),
     [
@@ -60,6 +65,7 @@ def test_an_address_that_others_can_reach_is_known_as_one(bind):
         ({"bind": "127.0.0.1:65536"}, "write 127.0.0.1:8080"),
         ({"bind": "127.0.0.1:٣"}, "write 127.0.0.1:8080"),
         ({"bind": "example.com:80"}, "names a host"),
+        ({"fast_path": "no"}, "write on or off"),
         ({"workers": "0"}, "write 1 to 256"),
         ({"workers": "-1"}, "write 1 to 256"),
         ({"workers": "two"}, "write 1 to 256"),

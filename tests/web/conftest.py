@@ -6,13 +6,19 @@ import pytest
 from webkit import Site
 
 
+@pytest.fixture(params=[True, False], ids=["fast", "flask"])
+def fast(request: pytest.FixtureRequest) -> bool:
+    """Everything is promised of both: of what answers usual checks without Flask, and of Flask alone."""
+    return request.param
+
+
 @pytest.fixture
-def site() -> Site:
+def site(fast: bool) -> Site:
     """The founding flags, in force."""
-    return Site.with_flags()
+    return Site.with_flags(fast=fast)
 
 
 @pytest.fixture
-def empty_site() -> Site:
+def empty_site(fast: bool) -> Site:
     """A store that answers, where nothing was ever written."""
-    return Site()
+    return Site(fast=fast)

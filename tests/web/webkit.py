@@ -127,6 +127,7 @@ class Site:
         open_without_keys: bool = True,
         contexts: ContextKeys | None = None,
         origins: frozenset[str] = frozenset(),
+        fast: bool = True,
         **clocks: Any,
     ) -> None:
         self.store = WatchedStore()
@@ -147,6 +148,7 @@ class Site:
             gate=self.gate,
             contexts=contexts,
             origins=origins,
+            fast=fast,
         )
         self.serve()
 

@@ -36,6 +36,7 @@ def _option(*names: str, says: str) -> Callable[[F], F]:
 @_option("--data-dir", says="The folder of the embedded store, and of what is kept for when the store is away.")
 @_option("--redis-url", says="A Redis or Valkey server: redis://, rediss:// or unix://.")
 @_option("--namespace", says="The prefix of all keys in the store.")
+@_option("--fast-path", says="Whether usual checks are answered in front of Flask: `on` or `off`.")
 @_option("--stream-bind", says="Where streams of changes listen, or `off`.")
 @_option("--stream-url", says="How clients reach that, where a proxy stands in front.")
 @_option("--stream-cap", says="How many streams may be open.")

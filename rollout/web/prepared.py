@@ -1,0 +1,131 @@
+"""Answers as they leave, written once: a flag has few answers, and millions of people get them. They are written by the
+functions that the Flask views use, and hold for one snapshot that is fresh or stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Generic, TypeVar
+
+from rollout.core.evaluation import Answer
+from rollout.service.gate import Caller
+from rollout.service.snapshot import Snapshot
+from rollout.web.evaluate import Checked, as_told_to, check_body, is_for_apps
+from rollout.web.ofrep import WrittenItems, bulk_body, etag_of, evaluation_body, evaluation_status, event_streams
+from rollout.web.responses import HEADERS, JsonResponse
+
+LIMIT = 4 * 1024 * 1024
+"""Bytes that are kept of each of the three kinds of answers."""
+
+OVERHEAD = 700  # bytes that an answer takes besides its body, about
+
+Headers = list[tuple[str, str]]
+Trailing = tuple[tuple[str, str], ...]
+What = TypeVar("What")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What a WSGI server is given."""
+
+    status: int
+    line: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """All flags' answers, and what those are told who have them already."""
+
+    etag: str
+    whole: Prepared
+    unchanged: Prepared
+
+
+class Kept(Generic[What]):
+    """Up to so many bytes; when there are more, all are forgotten: what is asked for often is soon back."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.found: dict[Hashable, What] = {}
+        self._limit = limit
+        self._size = 0
+
+    def keep(self, key: Hashable, what: What, size: int) -> What:
+        if self._size + size > self._limit:
+            self.found.clear()
+            self._size = 0
+        self.found[key] = what
+        self._size += size + OVERHEAD
+        return what
+
+
+class PreparedAnswers:
+    """For callers of one kind, such as all apps: `caller` is one of them. `stream`: the public address of the stream of
+    changes, if there is one. `items` may be shared by all kinds. `trailing`: headers that all answers have besides."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        stale: bool,
+        stream: str | None,
+        *,
+        caller: Caller,
+        items: WrittenItems,
+        trailing: Trailing = (),
+    ) -> None:
+        self.snapshot = snapshot
+        self.stale = stale
+        self.stream = stream
+        self.hidden = frozenset(
+            key for key in snapshot.evaluator.flags if caller.is_app and not is_for_apps(key, snapshot)
+        )
+        self._caller = caller
+        self._trailing = trailing
+        self._checks: Kept[Prepared] = Kept()
+        self._evaluations: Kept[Prepared] = Kept()
+        self._pages: Kept[Page] = Kept()
+        self._items = items
+
+    def check(self, answer: Answer) -> Prepared:
+        """The answer to `GET /v1/flags/{key}`."""
+        found = self._checks.found.get(answer)
+        if found is not None:
+            return found
+        body = check_body(as_told_to(self._caller, answer), self.snapshot.revision, self.stale)
+        return self._checks.keep(answer, self._prepare(body), len(body))
+
+    def evaluation(self, answer: Answer) -> Prepared:
+        """The answer to `POST /ofrep/v1/evaluate/flags/{key}`."""
+        found = self._evaluations.found.get(answer)
+        if found is not None:
+            return found
+        body = evaluation_body(as_told_to(self._caller, answer), self.snapshot.revision, self.stale)
+        return self._evaluations.keep(answer, self._prepare(body, evaluation_status(answer)), len(body))
+
+    def page(self, answers: tuple[Answer, ...], ticket: str | None = None) -> Page:
+        """The answer to `POST /ofrep/v1/evaluate/flags`. Those whom shares do not part get the same page, with
+        `ticket`, which opens the stream, where they need one."""
+        found = self._pages.found.get((answers, ticket))
+        if found is not None:
+            return found
+        told = {answer.flag: as_told_to(self._caller, answer) for answer in answers}
+        checked = Checked(told, self.snapshot.revision, self.stale)
+        body = bulk_body(checked, event_streams(self.stream, ticket), self._items.of)
+        etag = etag_of(body)
+        quoted = (("ETag", f'"{etag}"'),)
+        page = Page(etag, self._prepare(body, more=quoted), self._prepare(b"", 304, quoted))
+        return self._pages.keep((answers, ticket), page, len(body) + OVERHEAD + 8 * len(answers))
+
+    def _prepare(self, body: bytes, status: int = 200, more: Trailing = ()) -> Prepared:
+        return prepare(body, status, more, self._trailing)
+
+
+def prepare(body: bytes, status: int = 200, more: Trailing = (), trailing: Trailing = ()) -> Prepared:
+    """With the headers that Flask gives it, in their order."""
+    said = [("Content-Type", JsonResponse.default_mimetype), ("Content-Length", str(len(body)))]
+    headers: Headers = [*(() if status == 304 else said), *more, *HEADERS, *trailing]
+    phrase = "OK" if status == 200 else HTTPStatus(status).phrase.upper()
+    return Prepared(status, f"{status} {phrase}", headers, body)
