@@ -25,8 +25,8 @@ from rollout.service.snapshot import Snapshot, empty_snapshot, snapshot_of
 
 PAGE = 1000  # entries that are read at a time
 STEP = 25  # entries between two looks at the clock
-KEPT_EVERY = 250  # entries between two states that are kept
-MOST_KEPT = 64  # states; they share all that did not change between them
+KEPT_EVERY = 100  # entries between two states that are kept
+MOST_KEPT = 128  # states; they share all that did not change between them
 
 
 class Copy(Protocol):
@@ -143,8 +143,7 @@ class Past:
                     in_time(state)
         if state.revision != revision:
             raise StoreUnavailable(f"the record ends at revision {state.revision}", "is this the store of always?")
-        self._keep(state)
-        return state
+        return state  # and is not kept: those that were asked for would push out those that lie all the way along
 
     def _nearest(self, revision: int) -> State:
         nearest = max((one for one in self._kept if one <= revision), default=0)
