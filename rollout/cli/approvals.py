@@ -11,7 +11,7 @@ import click
 from rollout.cli.exits import Exit
 from rollout.cli.terminal import Styled, Terminal
 from rollout.cli.times import instant_words
-from rollout.cli.words import Document, plural
+from rollout.service.words import Document, plural
 
 MOST_REASONS = 5
 

@@ -10,9 +10,10 @@ from rollout.cli.looking import Look
 from rollout.cli.terminal import Styled, stderr
 from rollout.cli.times import instant_words, now_of
 from rollout.cli.watching import Changes
-from rollout.cli.words import Document, coming_words, live_words
+from rollout.cli.words import coming_words
 from rollout.core.errors import InvalidInput, UnknownFlag
 from rollout.core.shares import NOBODY, Share
+from rollout.service.words import Document, live_words
 
 OFF = ("killed", "disabled")
 

@@ -6,10 +6,11 @@ from fractions import Fraction
 from typing import Any
 
 from rollout.cli.terminal import Cell, Styled, Terminal
-from rollout.cli.times import instant_words, span_words
-from rollout.cli.words import plural
+from rollout.cli.times import instant_words
 from rollout.core.backtest import MINUTE, Backtest, GroupTest
 from rollout.core.guards import Guard
+from rollout.service.spans import span_words
+from rollout.service.words import plural
 
 COLUMNS = ("value", "minutes", "outcomes", "failed", "false_alarms", "evidence_percent", "dispersion", "first_alarm_at")
 """Of the tab-separated form: only ever added to, at the end."""

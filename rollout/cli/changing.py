@@ -19,9 +19,10 @@ from rollout.cli.options import Intent
 from rollout.cli.spread import Spread, wait_for_servers
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
 from rollout.cli.times import now_of
-from rollout.cli.words import BY_RULES, Document, coming_words, move_words, raised, readmitted_words, standing
+from rollout.cli.words import coming_words
 from rollout.core.errors import InvalidInput, RevisionConflict, RolloutError
 from rollout.service.operations import Request
+from rollout.service.words import BY_RULES, Document, move_words, raised, readmitted_words, standing
 
 if TYPE_CHECKING:
     from rollout.service.desk import Desk

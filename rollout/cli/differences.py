@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rollout.cli.approvals import takes_more
 from rollout.cli.files import flag_line
 from rollout.cli.terminal import Part, Styled, Terminal
-from rollout.cli.words import Document, move_words, plural, raised
 from rollout.core.definitions import FlagFile
+from rollout.service.words import Document, move_words, plural, raised
 
 _SIGNS = {"add": ("+", "green"), "edit": ("~", "yellow"), "drop": ("-", "red")}
 

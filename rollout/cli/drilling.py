@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rollout.cli.exits import TimedOut
 from rollout.cli.looking import Look
-from rollout.cli.words import Document
 from rollout.core.errors import RefusedByRule, RolloutError
+from rollout.service.words import Document
 
 if TYPE_CHECKING:
     from rollout.service.desk import Desk

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rollout.cli.overview import HEALTH_STYLES
 from rollout.cli.terminal import Cell, Styled
-from rollout.cli.words import Document
+from rollout.service.words import Document
 
 SILENT = "nothing reported yet"
 

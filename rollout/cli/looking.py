@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rollout.cli.words import Document
 from rollout.core.errors import InvalidInput, NotAllowed, RolloutError, UnknownFlag
+from rollout.service.words import Document
 
 EVERY = 1.0  # seconds
 

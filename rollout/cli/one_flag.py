@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from rollout.cli.guard_rows import guard_fields, guard_rows
 from rollout.cli.overview import health_cell
 from rollout.cli.terminal import Cell, Styled, Terminal
-from rollout.cli.times import ago, day_words, now_of
-from rollout.cli.words import Document, coming_words, file_words, live_words, share_words, state_cell, stop_words
+from rollout.cli.times import day_words, now_of
+from rollout.cli.words import coming_words, state_cell, stop_words
 from rollout.core.durations import format_duration
+from rollout.service.spans import ago
+from rollout.service.words import Document, file_words, live_words, share_words
 
 NAME = 13  # columns on a terminal for the name of a fact
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rollout.cli.terminal import Terminal
 from rollout.cli.times import instant_words
-from rollout.cli.words import Document
+from rollout.service.words import Document
 
 
 def tell_then(terminal: Terminal, document: Document) -> None:

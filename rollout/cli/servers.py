@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from rollout.cli.times import span_words
+from rollout.service.spans import span_words
 
 Report: TypeAlias = Mapping[str, Any]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rollout.cli.servers import Servers, servers_of
-from rollout.cli.words import plural
 from rollout.core.errors import RolloutError
+from rollout.service.words import plural
 
 if TYPE_CHECKING:
     from rollout.service.desk import Desk

@@ -1,13 +1,10 @@
-"""Times as the reader's own clock shows them, with its zone named, and how long it is until or since then."""
+"""Times as the reader's own clock shows them, with its zone named."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
-
-_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-SHOWN = 2  # units of a length of time: nobody needs the seconds of three days
 
 
 def now_of(document: Mapping[str, Any]) -> datetime:
@@ -26,27 +23,3 @@ def day_words(text: str, now: datetime) -> str:
     at = datetime.fromisoformat(text).astimezone()
     year = f" {at.year}" if at.year != now.astimezone().year else ""
     return f"{at:%a} {at.day} {at:%b}{year} {at:%H:%M %Z}"
-
-
-def coming_in(text: str, now: datetime) -> str:
-    """ "in 3d 4h"; "now" for what is past."""
-    left = datetime.fromisoformat(text) - now
-    return f"in {span_words(left)}" if left > timedelta(0) else "now"
-
-
-def ago(text: str, now: datetime) -> str:
-    """ "7d ago"; "just now"."""
-    passed = now - datetime.fromisoformat(text)
-    return f"{span_words(passed)} ago" if passed >= timedelta(seconds=1) else "just now"
-
-
-def span_words(span: timedelta) -> str:
-    """ "3d 4h", "4h 12m", "45s": its two largest units. Less than a second counts as one."""
-    left = max(round(span.total_seconds()), 1)
-    parts = []
-    for unit, seconds in _UNITS.items():
-        amount, left = divmod(left, seconds)
-        parts.append((amount, unit))
-    while parts[0][0] == 0:
-        parts.pop(0)
-    return " ".join(f"{amount}{unit}" for amount, unit in parts[:SHOWN] if amount)

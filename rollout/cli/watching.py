@@ -10,7 +10,7 @@ from rollout.cli.overview import COLUMNS, fields
 from rollout.cli.screen import Screen, can_redraw, rendered
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
 from rollout.cli.times import instant_words, now_of
-from rollout.cli.words import Document
+from rollout.service.words import Document
 
 Tell: TypeAlias = Callable[[Terminal, Document], None]
 

@@ -1,18 +1,15 @@
-"""The service's documents in words, the same for every command: who has a flag, who gains and loses, where it stands.
-Pure functions over documents; what is styled is styled here, what is written is made safe by `terminal`.
+"""What of the service's documents a terminal says in its own way: with colour, and with times in the reader's zone.
+All other words are in `service.words`; what is written is made safe by `terminal`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
-from fractions import Fraction
-from typing import Any, TypeAlias
 
 from rollout.cli.terminal import Styled
-from rollout.cli.times import coming_in, day_words, instant_words
-
-Document: TypeAlias = Mapping[str, Any]
+from rollout.cli.times import day_words, instant_words
+from rollout.service.spans import coming_in
+from rollout.service.words import Document
 
 _STATES = {
     "killed": ("✗", "strong red"),
@@ -25,66 +22,11 @@ _STATES = {
 DUE, BAKING = "due", "baking"
 """Why a stage comes when it does: what is the rule and need not be said."""
 
-BY_RULES = "those whom its rules serve"
-
 
 def state_cell(word: str) -> Styled:
     """On a terminal: a symbol, a word and a colour, none of which is needed to understand the others."""
     symbol, style = _STATES.get(word, ("–", "dim"))
     return Styled(f"{symbol} {word}", style)
-
-
-def share_words(audience: str, share: str) -> str:
-    return f"{share} of {audience}"
-
-
-def exposure_words(exposure: Mapping[str, str]) -> str:
-    """ "100% of employees, 1% of india"; "nobody"."""
-    return ", ".join(share_words(*entry) for entry in exposure.items()) or "nobody"
-
-
-def live_words(line: Document) -> str:
-    """Who has a flag, as its line in a status document says."""
-    if not line["live"] and line["state"] == "on":
-        return BY_RULES
-    return exposure_words({one["audience"]: one["share"] for one in line["live"]}) + without_words(line)
-
-
-def standing(flag: str, position: Document) -> str:
-    """ "payments is halted, at 100% of employees, 1% of india"."""
-    state = position["state"]
-    if state == "killed":
-        return f"{flag} is killed: off for everyone"
-    if state == "disabled":
-        return f"{flag} is switched off in the file: off for everyone"
-    if state == "on" and not position.get("exposure"):
-        return f"{flag} is on, for {BY_RULES}"
-    return f"{flag} is {state}, at {exposure_words(position.get('exposure', {}))}{without_words(position)}"
-
-
-def without_words(position: Document) -> str:
-    """ " without bank SBI": whom guards excluded, if anybody."""
-    out = dict.fromkeys(f"{one['attribute']} {one['value']}" for one in position.get("excluded", ()))
-    return f" without {', '.join(out)}" if out else ""
-
-
-def readmitted_words(one: Document) -> str:
-    """ "bank SBI, whom guard upi-failures excluded"."""
-    return f"{one['attribute']} {one['value']}, whom guard {one['guard']} excluded"
-
-
-def move_words(move: Document) -> str:
-    """ "india: 1% → 5%"."""
-    return f"{move['audience']}: {move['before']} → {move['after']}"
-
-
-def raised(moves: Iterable[Document]) -> list[Document]:
-    """The moves by which somebody gains."""
-    return [move for move in moves if _percent(move["after"]) > _percent(move["before"])]
-
-
-def _percent(share: str) -> Fraction:
-    return Fraction(share.removesuffix("%"))
 
 
 def stop_words(stop: Document) -> str:
@@ -102,22 +44,3 @@ def coming_words(coming: Document, now: datetime) -> str:
         return f"{stage} now"
     said = f"{stage} {coming_in(at, now)}, {day_words(at, now)}"
     return said if why == BAKING else f"{said}: {why}"
-
-
-def file_words(line: Document) -> str:
-    """How a flag's line in the file relates to what is live."""
-    if not line["in_file"]:
-        return "not in the file"
-    if line["held_back"]:
-        return "held back: " + "; ".join(line["held_back"])
-    return "in sync"
-
-
-def progress_words(progress: Document) -> str:
-    """A position as the audit has it: "halted, 1% of india"."""
-    stopped = [word for word in ("killed", "halted") if word in progress]
-    return ", ".join([*stopped, exposure_words(progress.get("exposure", {})) + without_words(progress)])
-
-
-def plural(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -15,7 +15,8 @@ from rollout.cli.one_flag import tell_flag
 from rollout.cli.overview import tell_all
 from rollout.cli.spread import Spread
 from rollout.cli.terminal import Terminal
-from rollout.cli.times import ago, coming_in, day_words, instant_words, span_words
+from rollout.cli.times import day_words, instant_words
+from rollout.service.spans import ago, coming_in, span_words
 from rollout.stores.memory import MemoryFlagStore
 
 MONDAY = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)

@@ -15,9 +15,9 @@ from rollout.cli.identity import actor
 from rollout.cli.options import Intent, file_argument, raising
 from rollout.cli.spread import Spread
 from rollout.cli.terminal import Styled, stdout
-from rollout.cli.words import Document
 from rollout.core.definitions import FlagFile
 from rollout.service.operations import Request
+from rollout.service.words import Document
 
 
 @click.command()

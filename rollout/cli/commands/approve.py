@@ -9,8 +9,8 @@ from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.identity import actor
 from rollout.cli.options import reaching
 from rollout.cli.terminal import Styled, Terminal, stdout
-from rollout.cli.words import Document, plural
 from rollout.service.operations import Request
+from rollout.service.words import Document, plural
 
 
 @click.command()

@@ -17,9 +17,9 @@ from rollout.cli.options import as_json, data_folder, reaching
 from rollout.cli.terminal import Styled, Terminal, stdout
 from rollout.cli.times import instant_words
 from rollout.cli.verified import tell_export, tell_verified
-from rollout.cli.words import Document, progress_words
 from rollout.core.chain import place_of, place_text
 from rollout.service.export.quarters import read_quarter
+from rollout.service.words import Document, progress_words
 
 if TYPE_CHECKING:
     from rollout.service.desk import Desk

@@ -19,11 +19,11 @@ from rollout.cli.populations import (
     warn_of_refused,
 )
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
-from rollout.cli.words import Document, exposure_words
 from rollout.core.documents import exposure_document
 from rollout.core.errors import InvalidInput
 from rollout.core.progress import State
 from rollout.core.shares import Share
+from rollout.service.words import Document, exposure_words
 
 if TYPE_CHECKING:
     from rollout.batch.answers import Tally

@@ -14,7 +14,7 @@ from rollout.cli.options import data_folder, reaching
 from rollout.cli.past_words import tell_then
 from rollout.cli.terminal import Styled, Terminal, stdout
 from rollout.cli.times import instant_words
-from rollout.cli.words import Document
+from rollout.service.words import Document
 
 
 @click.command()

@@ -13,9 +13,9 @@ from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.options import at_option, data_folder, flag_argument, reaching
 from rollout.cli.past_words import tell_then
 from rollout.cli.terminal import Styled, Terminal, stdout
-from rollout.cli.words import Document
 from rollout.core.errors import InvalidInput
 from rollout.core.flags import TARGETING_ATTRIBUTE
+from rollout.service.words import Document
 
 _MARKS = {True: Styled("✓", "green"), False: Styled("✗", "red"), None: Styled("–", "dim")}
 

@@ -11,7 +11,7 @@ from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.looking import looks
 from rollout.cli.options import flag_argument, reaching, read_seconds
 from rollout.cli.terminal import stdout
-from rollout.cli.words import Document
+from rollout.service.words import Document
 
 PATIENCE = "3m"
 """A guard judges a minute once it is over."""

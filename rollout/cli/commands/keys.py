@@ -14,9 +14,9 @@ from rollout.cli.identity import actor
 from rollout.cli.options import reaching
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
 from rollout.cli.times import instant_words
-from rollout.cli.words import Document
 from rollout.core.keys import HIGHEST_RATE, Role
 from rollout.service.operations import Request
+from rollout.service.words import Document
 
 COLUMNS = ("id", "role", "name", "state", "expires", "last_used", "created", "created_by", "rate", "replaced_by")
 """Of the tab-separated form: only ever added to, at the end."""

@@ -8,7 +8,7 @@ from rollout.cli.approvals import title, when
 from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.options import reaching
 from rollout.cli.terminal import Cell, Styled, Terminal, stdout
-from rollout.cli.words import Document
+from rollout.service.words import Document
 
 COLUMNS = ("id", "state", "left", "what", "by", "at", "expires", "reason", "why")
 """Of the tab-separated form: only ever added to, at the end. `left`: how many still have to agree."""

@@ -14,13 +14,13 @@ from rollout.cli.identity import actor
 from rollout.cli.options import flag_argument
 from rollout.cli.populations import Ground, cohort_of, on_populations, population_with, progress_bar, warn_of
 from rollout.cli.terminal import Cell, Styled, Terminal, stderr, stdout
-from rollout.cli.words import Document, exposure_words
 from rollout.core.attributes import AttributeType
 from rollout.core.changes import set_share
 from rollout.core.documents import exposure_document
 from rollout.core.errors import InvalidInput
 from rollout.core.progress import State, Stop
 from rollout.core.shares import Share
+from rollout.service.words import Document, exposure_words
 
 if TYPE_CHECKING:
     from rollout.batch.cohorts import Cohort

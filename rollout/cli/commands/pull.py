@@ -19,12 +19,12 @@ from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.options import DEFAULT_FILE, reaching
 from rollout.cli.overview import warnings
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
-from rollout.cli.words import Document
 from rollout.core.definitions import FlagFile
 from rollout.core.errors import InvalidInput, UnknownFlag
 from rollout.core.flags import FLAG_KEY
 from rollout.core.plans import Exposure
 from rollout.core.shares import Share
+from rollout.service.words import Document
 from rollout.yaml_files.pull import Pull, pull_file, pulled, pulls
 
 

@@ -10,9 +10,10 @@ import click
 from rollout.cli.gateway import Address, OpenDesk, desk_for
 from rollout.cli.options import flag_argument, reaching
 from rollout.cli.terminal import Cell, Styled, Terminal, stdout
-from rollout.cli.times import coming_in, day_words
-from rollout.cli.words import Document
+from rollout.cli.times import day_words
 from rollout.core.errors import InvalidInput
+from rollout.service.spans import coming_in
+from rollout.service.words import Document
 
 COLUMNS = ("at", "stage", "note")
 """Of the tab-separated form: only ever added to, at the end. The last line has no stage: there it ends, and why."""

@@ -23,9 +23,9 @@ from rollout.cli.overview import tell_all, warnings
 from rollout.cli.past_words import tell_then
 from rollout.cli.terminal import Styled, Terminal, stderr, stdout
 from rollout.cli.watching import watch
-from rollout.cli.words import Document
 from rollout.core.durations import format_duration
 from rollout.core.errors import InvalidInput
+from rollout.service.words import Document
 
 
 @click.command()

@@ -12,9 +12,9 @@ from rollout.cli.files import read_local
 from rollout.cli.options import as_json, file_argument
 from rollout.cli.problems import problems_document, tell_problems
 from rollout.cli.terminal import stdout
-from rollout.cli.words import plural
 from rollout.core.definitions import FlagFile
 from rollout.core.errors import InvalidFile, Problem
+from rollout.service.words import plural
 from rollout.yaml_files.problems import as_github
 
 
