@@ -9,7 +9,7 @@ from rollout.core.guard_words import failures_percent, limit_words, reading_word
 from rollout.core.guards import Guard
 from rollout.core.progress import FlagRecord, State
 from rollout.core.progression import Moment, Verdict
-from rollout.core.watching import RECENT, GuardWatch, Watch, judgement_of, reading
+from rollout.core.watching import RECENT, WORST, GroupWatch, GuardWatch, Watch, judgement_of, reading
 from rollout.service.guarding import Watched, guard_names, instant_of, verdicts
 
 Document: TypeAlias = dict[str, Any]
@@ -48,6 +48,38 @@ def _guard(name: str, record: FlagRecord, state: State, watched: Watched | None,
     }
 
 
+def worst_guard(guards: list[Document]) -> Document | None:
+    """Of a flag's guards, as `guards_report` has them, the one to look at first, with its worst group's minutes."""
+    guard = min(guards, key=lambda guard: WORST.index(Verdict(guard["verdict"])), default=None)
+    if guard is None:
+        return None
+    group = max(guard["groups"], key=_urgency, default=None)
+    return {
+        "name": guard["name"],
+        "verdict": guard["verdict"],
+        "value": group["value"] if group else None,
+        "reading": group["reading"] if group else None,
+        "recent": group["recent"] if group else [],
+    }
+
+
+def _urgency(group: Document) -> tuple[bool, float]:
+    """Whoever was stopped first, then who is nearest to it."""
+    return group["stopped"], group["evidence_percent"]
+
+
+def _recent(group: GroupWatch) -> list[Document]:
+    """The last minutes that were looked at, oldest first."""
+    return [
+        {
+            "at": instant_text(instant_of(seen.minute)),
+            "failures": seen.outcomes.on.failures,
+            "outcomes": seen.outcomes.on.total,
+        }
+        for seen in group.recent
+    ]
+
+
 def _groups(guard: Guard, record: FlagRecord, state: State, watch: Watch, one: GuardWatch) -> list[Document]:
     """The reading is of the last ten minutes; the evidence of all since it began, and 100 % of it stops the group."""
     excluded = {(out.guard, out.value) for out in record.progress.excluded}
@@ -60,6 +92,7 @@ def _groups(guard: Guard, record: FlagRecord, state: State, watch: Watch, one: G
             "outcomes": reading(group).on.total,
             "samples": judgement_of(guard, watch, value, state.definitions.attributes).samples,
             "evidence_percent": judgement_of(guard, watch, value, state.definitions.attributes).evidence_percent,
+            "recent": _recent(group),
             "stopped": group.tripped,
             "excluded": (guard.name, value) in excluded,
         }

@@ -27,7 +27,7 @@ from rollout.core.simulation import timetable
 from rollout.service.answers import held_back, pending_line, state_word
 from rollout.service.controller import next_step, windows_of
 from rollout.service.encoding import unpack_json
-from rollout.service.guard_reports import guards_report
+from rollout.service.guard_reports import guards_report, worst_guard
 from rollout.service.guarding import Watched, verdict
 from rollout.service.ports import FlagStore, Heard
 from rollout.service.roll_call import CONFIRMED
@@ -94,7 +94,10 @@ def flag_line(record: FlagRecord, state: State, moment: Moment | None, watched: 
         "live": [{"audience": audience, "share": str(share)} for audience, share in in_plan_order(record)],
         "health": verdict(record, state, watched, moment).value if moment else None,
         "coming": _coming(record, state, moment, watched) if moment else None,
+        "guard": worst_guard(guards_report(record, state, moment, watched)) if moment else None,
         "owner": flag.owner,
+        "tags": list(flag.tags),
+        "locked": flag.locked,
         "in_file": record.in_file,
         "held_back": held_back(record),
         "revision": record.revision,
@@ -149,7 +152,6 @@ def flag_status_report(
         **SCHEMA,
         **flag_line(record, snapshot.state, moment, watched),
         "description": record.flag.description,
-        "locked": record.flag.locked,
         "requires": list(record.flag.requires),
         "required_by": dependents(snapshot, key),
         "stages": stages,
