@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from rollout.cli.approvals import pending_warnings
-from rollout.cli.servers import open_streams, servers_of, troubles
 from rollout.cli.terminal import Cell, Styled, Terminal
 from rollout.cli.times import instant_words, now_of
 from rollout.cli.words import coming_words, state_cell
+from rollout.service.servers import open_streams, servers_of, troubles
 from rollout.service.words import Document, file_words, live_words, plural
 
 COLUMNS = ("flag", "state", "stage", "live", "next", "owner", "file", "health", "at", "why")

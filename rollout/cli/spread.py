@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rollout.cli.servers import Servers, servers_of
 from rollout.core.errors import RolloutError
+from rollout.service.servers import Servers, servers_of
 from rollout.service.words import plural
 
 if TYPE_CHECKING:
