@@ -1,24 +1,17 @@
-"""The operator's, the developer's and support's calls: HTTP around the desk. A worker has one thread, so whoever waits
-here holds up checks: while the store is known to be out of reach, changes are refused at once, and what this worker's
-own snapshot can say is said from there.
-"""
+"""The operator's, the developer's and support's calls: HTTP around the desk, as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
-import structlog
 from flask import Blueprint, Response, request
 
-from rollout.core.audit import Actor
-from rollout.core.errors import NotAllowed, RolloutError, StoreUnavailable
 from rollout.core.keys import Permission
 from rollout.service import reports
 from rollout.service.doctor import without_store as doctor_without_store
-from rollout.service.follower import Follower
 from rollout.service.operations import Request
+from rollout.web.asking import Document, actor_of, carry_out, check_store, from_store_or_snapshot, waits
 from rollout.web.authorisation import caller, needs
 from rollout.web.bodies import (
     AuditQuery,
@@ -51,20 +44,11 @@ from rollout.web.reading import (
 )
 from rollout.web.responses import json_response
 
-Document: TypeAlias = dict[str, Any]
-
 FLAGS_FILE = "flags.yaml"
 """What a body of bare YAML is called in problems and in the audit."""
 
-UNKNOWN = "unknown"
-"""Who somebody is that does not say it."""
-
-MAX_TOOL = 100  # characters of a User-Agent that go into the audit
-
 WAITS = 202
 """The status of a change that waits for somebody else's approval."""
-
-log = structlog.get_logger("rollout.web")
 
 
 def admin(parts: Parts) -> Blueprint:
@@ -92,9 +76,9 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
     def status() -> Response:
         at = read_options(StatusQuery, request.query_string).at
         if at is not None:
-            _check_store(follower)
+            check_store(follower)
             return json_response(desk.status(at=at))
-        document = _from_store_or_snapshot(follower, desk.status, lambda: reports.status_report(follower.current, {}))
+        document = from_store_or_snapshot(follower, desk.status, lambda: reports.status_report(follower.current, {}))
         return json_response(document | {"this_server": this_server(parts)})
 
     @blueprint.get("/status/<key>")
@@ -102,9 +86,9 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
     def flag_status(key: str) -> Response:
         at = read_options(StatusQuery, request.query_string).at
         if at is not None:
-            _check_store(follower)
+            check_store(follower)
             return json_response(desk.flag_status(key, at=at))
-        document = _from_store_or_snapshot(
+        document = from_store_or_snapshot(
             follower, lambda: desk.flag_status(key), lambda: reports.flag_status_report(follower.current, key)
         )
         return json_response(document)
@@ -115,9 +99,9 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         given, asked = read_explained(request.query_string)
         at, words = asked.get("at"), asked.get("words")
         if at is not None:
-            _check_store(follower)
+            check_store(follower)
             return json_response(desk.explain(key, given, at=at, words=words))
-        document = _from_store_or_snapshot(
+        document = from_store_or_snapshot(
             follower,
             lambda: desk.explain(key, given, words=words),
             lambda: reports.explain_report(follower.current, key, given, {}, words),
@@ -128,14 +112,14 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
     @needs(Permission.AUDIT)
     def diff() -> Response:
         query = read_options(DiffQuery, request.query_string)
-        _check_store(follower)
-        return json_response(desk.diff(query.since, query.until, reader=_actor(None)))
+        check_store(follower)
+        return json_response(desk.diff(query.since, query.until, reader=actor_of(None)))
 
     @blueprint.get("/simulate/<key>")
     @needs(Permission.STATUS)
     def simulate(key: str) -> Response:
         verdicts = read_verdicts(request.query_string)
-        _check_store(follower)
+        check_store(follower)
         return json_response(desk.simulate(key, verdicts))
 
     @blueprint.get("/doctor")
@@ -144,30 +128,30 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         def without_store() -> Document:
             return doctor_without_store(follower.trouble or "the store does not answer")
 
-        return json_response(_from_store_or_snapshot(follower, desk.doctor, without_store))
+        return json_response(from_store_or_snapshot(follower, desk.doctor, without_store))
 
     @blueprint.get("/audit")
     @needs(Permission.AUDIT)
     def audit() -> Response:
         query = read_options(AuditQuery, request.query_string)
-        _check_store(follower)
-        reader = _actor(None)
+        check_store(follower)
+        reader = actor_of(None)
         return json_response(desk.audit(flag=query.flag, limit=query.limit, before=query.before, reader=reader))
 
     @blueprint.get("/audit/notes")
     @needs(Permission.AUDIT)
     def notes() -> Response:
         query = read_options(NotesQuery, request.query_string)
-        _check_store(follower)
-        return json_response(desk.notes(limit=query.limit, before=query.before, reader=_actor(None)))
+        check_store(follower)
+        return json_response(desk.notes(limit=query.limit, before=query.before, reader=actor_of(None)))
 
     @blueprint.post("/audit/exports")
     @needs(Permission.EXPORT)
     def exports() -> Response:
         body = read_model(ExportBody, read_json_object(request))
-        _check_store(follower)
+        check_store(follower)
         about = body.model_dump(exclude={"reason", "actor"})
-        desk.note_export(about, Request(_actor(body.actor), body.reason))
+        desk.note_export(about, Request(actor_of(body.actor), body.reason))
         return json_response({"noted": True})
 
 
@@ -230,7 +214,7 @@ def _add_files(blueprint: Blueprint, parts: Parts) -> None:
     @needs(Permission.CHANGE)
     def plan() -> Response:
         body = _read_files()
-        _check_store(parts.follower)
+        check_store(parts.follower)
         return json_response(desk.plan(body.files, prune=body.prune))
 
     @blueprint.post("/apply")
@@ -246,7 +230,7 @@ def _add_approvals(blueprint: Blueprint, parts: Parts) -> None:
     @blueprint.get("/pending")
     @needs(Permission.STATUS)
     def pending() -> Response:
-        _check_store(parts.follower)
+        check_store(parts.follower)
         return json_response(desk.pending())
 
     @blueprint.post("/pending/<change>/approve")
@@ -268,7 +252,7 @@ def _add_keys(blueprint: Blueprint, parts: Parts) -> None:
     @blueprint.get("/keys")
     @needs(Permission.KEYS)
     def list_keys() -> Response:
-        _check_store(parts.follower)
+        check_store(parts.follower)
         return json_response(desk.list_keys())
 
     @blueprint.post("/keys")
@@ -316,69 +300,5 @@ def _flags_file_first(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _change(parts: Parts, action: str, body: ChangeBody, call: Callable[[Request], Document]) -> Response:
-    """Carries a change out, and says so in the log and in the metrics."""
-    change = _request(body)
-    try:
-        _check_store(parts.follower)
-        answer = call(change)
-    except RolloutError as error:
-        parts.counters.change_asked(action, error.code)
-        raise
-    waits = "approval" in answer and "pending" in answer
-    outcome = "dry run" if change.dry_run else "changed" if answer["changed"] else "waits" if waits else "unchanged"
-    parts.counters.change_asked(action, outcome)
-    if not change.dry_run:
-        _log(action, outcome, change, answer)
-    return json_response(answer, WAITS if waits else 200)
-
-
-def _log(action: str, outcome: str, change: Request, answer: Document) -> None:
-    """The audit has it too, but the log is what one looks at while things happen."""
-    who = {"actor": change.actor.id, "host": change.actor.host, "reason": change.reason}
-    what = {"flag": answer.get("flag"), "revision": answer["revision"], "request_id": change.request_id}
-    log.info(action, outcome=outcome, **who, **what)
-
-
-def _request(body: ChangeBody) -> Request:
-    if body.break_glass and caller().key is None:
-        raise NotAllowed(
-            "without a key nobody breaks the glass here", "straight on the store it can be done: --url redis://…"
-        )
-    circumstances = Request(
-        _actor(body.actor),
-        body.reason,
-        body.revision,
-        dry_run=body.dry_run,
-        ticket=body.ticket or "",
-        break_glass=body.break_glass,
-    )
-    return circumstances if body.request_id is None else replace(circumstances, request_id=body.request_id)
-
-
-def _actor(name: str | None) -> Actor:
-    """Who is asking, and where from: by the key that was shown, whatever the body says; without keys, as it says."""
-    tool = "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))[:MAX_TOOL]
-    address, key = request.remote_addr or "", caller().key
-    if key is None:
-        return Actor(name or UNKNOWN, host=address, address=address, tool=tool)
-    return Actor(key.name, host=address, address=address, tool=tool, authenticated=f"key:{key.id}", claimed=name or "")
-
-
-def _from_store_or_snapshot(
-    follower: Follower, ask: Callable[[], Document], from_snapshot: Callable[[], Document]
-) -> Document:
-    """The whole answer, or, while the store is out of reach, what this worker knows of it."""
-    if follower.trouble is not None:
-        return from_snapshot()
-    try:
-        return ask()
-    except StoreUnavailable:
-        return from_snapshot()
-
-
-def _check_store(follower: Follower) -> None:
-    if follower.trouble is not None:
-        raise StoreUnavailable(
-            f"this server cannot reach the store: {follower.trouble}",
-            "checks go on; to change something now, go straight to the store with a redis:// URL",
-        )
+    answer = carry_out(parts, action, body, call)
+    return json_response(answer, WAITS if waits(answer) else 200)

@@ -126,7 +126,7 @@ def answer_errors(app: Flask, counters: Counters) -> None:
         return error_response(error)
 
     def on_http_error(error: HTTPException) -> Response:
-        response = on_rollout_error(_as_ours(error))
+        response = on_rollout_error(as_ours(error))
         allow = error.get_response(request.environ).headers.get("Allow")
         if allow:
             response.headers["Allow"] = allow
@@ -141,7 +141,8 @@ def answer_errors(app: Flask, counters: Counters) -> None:
     app.register_error_handler(Exception, on_surprise)
 
 
-def _as_ours(error: HTTPException) -> RolloutError:
+def as_ours(error: HTTPException) -> RolloutError:
+    """What Flask refuses by itself, in our words."""
     if error.code == 401:
         return NotAuthenticated("this call needs a key that is known here", "send Authorization: Bearer ...")
     if error.code == 403:

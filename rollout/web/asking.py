@@ -1,0 +1,107 @@
+"""How operators are answered, as JSON and on pages alike. A worker has one thread, so whoever waits here holds up
+checks: while the store is known to be out of reach, changes are refused at once, and what this worker's own snapshot
+can say is said from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import structlog
+from flask import request
+
+from rollout.core.audit import Actor
+from rollout.core.errors import NotAllowed, RolloutError, StoreUnavailable
+from rollout.service.follower import Follower
+from rollout.service.operations import Request
+from rollout.web.authorisation import caller
+from rollout.web.bodies import ChangeBody
+from rollout.web.parts import Parts
+
+Document: TypeAlias = dict[str, Any]
+
+UNKNOWN = "unknown"
+"""Who somebody is that does not say it."""
+
+MAX_TOOL = 100  # characters of a User-Agent that go into the audit
+
+log = structlog.get_logger("rollout.web")
+
+
+def carry_out(parts: Parts, action: str, body: ChangeBody, call: Callable[[Request], Document]) -> Document:
+    """Carries a change out, and says so in the log and in the metrics."""
+    change = _request(body)
+    try:
+        check_store(parts.follower)
+        answer = call(change)
+    except RolloutError as error:
+        parts.counters.change_asked(action, error.code)
+        raise
+    outcome = "dry run" if change.dry_run else "changed" if answer["changed"] else _unchanged(answer)
+    parts.counters.change_asked(action, outcome)
+    if not change.dry_run:
+        _log(action, outcome, change, answer)
+    return answer
+
+
+def waits(answer: Document) -> bool:
+    """For somebody else's approval."""
+    return "approval" in answer and "pending" in answer
+
+
+def _unchanged(answer: Document) -> str:
+    return "waits" if waits(answer) else "unchanged"
+
+
+def _log(action: str, outcome: str, change: Request, answer: Document) -> None:
+    """The audit has it too, but the log is what one looks at while things happen."""
+    who = {"actor": change.actor.id, "host": change.actor.host, "reason": change.reason}
+    what = {"flag": answer.get("flag"), "revision": answer["revision"], "request_id": change.request_id}
+    log.info(action, outcome=outcome, **who, **what)
+
+
+def _request(body: ChangeBody) -> Request:
+    if body.break_glass and caller().key is None:
+        raise NotAllowed(
+            "without a key nobody breaks the glass here", "straight on the store it can be done: --url redis://…"
+        )
+    circumstances = Request(
+        actor_of(body.actor),
+        body.reason,
+        body.revision,
+        dry_run=body.dry_run,
+        ticket=body.ticket or "",
+        break_glass=body.break_glass,
+    )
+    return circumstances if body.request_id is None else replace(circumstances, request_id=body.request_id)
+
+
+def actor_of(name: str | None) -> Actor:
+    """Who is asking, and where from: by the key that was shown, whatever the body says; without keys, as it says."""
+    tool = "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))[:MAX_TOOL]
+    address, key = request.remote_addr or "", caller().key
+    if key is None:
+        return Actor(name or UNKNOWN, host=address, address=address, tool=tool)
+    return Actor(key.name, host=address, address=address, tool=tool, authenticated=f"key:{key.id}", claimed=name or "")
+
+
+def from_store_or_snapshot(
+    follower: Follower, ask: Callable[[], Document], from_snapshot: Callable[[], Document]
+) -> Document:
+    """The whole answer, or, while the store is out of reach, what this worker knows of it."""
+    if follower.trouble is not None:
+        return from_snapshot()
+    try:
+        return ask()
+    except StoreUnavailable:
+        return from_snapshot()
+
+
+def check_store(follower: Follower) -> None:
+    if follower.trouble is not None:
+        raise StoreUnavailable(
+            f"this server cannot reach the store: {follower.trouble}",
+            "checks go on; to change something now, go straight to the store with a redis:// URL",
+        )
