@@ -193,6 +193,15 @@ class HttpDesk:
     def revoke_key(self, key: str, request: Request) -> Answer:
         return self._ask("POST", f"/v1/keys/{quote(key, safe='')}/revoke", _circumstances(request))
 
+    def file(self, *, revision: int | None = None) -> Document:
+        return self._ask("GET", "/v1/file" + _query({"revision": revision}))
+
+    def loads(self, *, before: int | None = None) -> Document:
+        return self._ask("GET", "/v1/loads" + _query({"before": before}))
+
+    def definitions(self) -> Document:
+        return self._ask("GET", "/v1/definitions")
+
     def _change(self, verb: str, flag: str, request: Request, **particulars: object) -> Answer:
         body = _circumstances(request) | {name: value for name, value in particulars.items() if value is not None}
         return self._ask("POST", f"/v1/flags/{quote(flag, safe='')}/{verb}", body)

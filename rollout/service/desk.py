@@ -16,7 +16,7 @@ from rollout.core.members import member_lines
 from rollout.core.outcome_reading import OutcomeReader
 from rollout.core.progression import Moment
 from rollout.core.shares import Share
-from rollout.service import past_reports, reports
+from rollout.service import file_documents, past_reports, reports
 from rollout.service.answers import Answer
 from rollout.service.deciding import ApprovalDesk
 from rollout.service.doctor import doctor_report
@@ -113,6 +113,15 @@ class Desk(Protocol):
         """`overlap`: how long the old one works on; None for what is usual."""
 
     def revoke_key(self, key: str, request: Request) -> Answer: ...
+
+    def file(self, *, revision: int | None = None) -> Document:
+        """The text of the file in force, or of the one that came in force with `revision`."""
+
+    def loads(self, *, before: int | None = None) -> Document:
+        """When which version of the file came in force."""
+
+    def definitions(self) -> Document:
+        """Segments and guards, who uses them, and what guards say now."""
 
 
 class StoreDesk:
@@ -265,6 +274,15 @@ class StoreDesk:
 
     def revoke_key(self, key: str, request: Request) -> Answer:
         return self._keys.revoke(key, request)
+
+    def file(self, *, revision: int | None = None) -> Document:
+        return file_documents.file_document(self._store, self._snapshot(), revision)
+
+    def loads(self, *, before: int | None = None) -> Document:
+        return file_documents.loads_document(self._store, before)
+
+    def definitions(self) -> Document:
+        return file_documents.definitions_document(self._snapshot(), self._moment(), self._watches.look())
 
     def _moment(self) -> Moment:
         return moment_of(self._store.read([]))

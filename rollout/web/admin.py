@@ -19,8 +19,10 @@ from rollout.web.bodies import (
     CreateKeyBody,
     DiffQuery,
     ExportBody,
+    FileQuery,
     FilesBody,
     FilesOptions,
+    LoadsQuery,
     MoveBody,
     NotesQuery,
     ResumeBody,
@@ -153,6 +155,26 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         about = body.model_dump(exclude={"reason", "actor"})
         desk.note_export(about, Request(actor_of(body.actor), body.reason))
         return json_response({"noted": True})
+
+    @blueprint.get("/file")
+    @needs(Permission.STATUS)
+    def file() -> Response:
+        query = read_options(FileQuery, request.query_string)
+        check_store(follower)
+        return json_response(desk.file(revision=query.revision))
+
+    @blueprint.get("/loads")
+    @needs(Permission.STATUS)
+    def loads() -> Response:
+        query = read_options(LoadsQuery, request.query_string)
+        check_store(follower)
+        return json_response(desk.loads(before=query.before))
+
+    @blueprint.get("/definitions")
+    @needs(Permission.STATUS)
+    def definitions() -> Response:
+        check_store(follower)
+        return json_response(desk.definitions())
 
 
 def _add_changes(blueprint: Blueprint, parts: Parts) -> None:

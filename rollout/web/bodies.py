@@ -131,6 +131,16 @@ class NotesQuery(_Model):
     before: Line | None = None
 
 
+class FileQuery(_Model):
+    """`revision`: with which the file came in force; without it, the one in force now."""
+
+    revision: Annotated[int, Field(ge=1, le=2**53)] | None = None
+
+
+class LoadsQuery(_Model):
+    before: Annotated[int, Field(ge=1, le=2**53)] | None = None
+
+
 M = TypeVar("M", bound=_Model)
 
 
