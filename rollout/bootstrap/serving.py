@@ -44,6 +44,7 @@ from rollout.service.operations import Operations
 from rollout.service.shipper import RecordState, Shipper, Standing
 from rollout.sources.prometheus import ask_prometheus
 from rollout.stores.anchors import Anchors
+from rollout.stores.console_secret import console_secret
 from rollout.stores.disk import DiskSnapshot, HandledFile, owned
 from rollout.stores.embedded import EmbeddedStore
 from rollout.stores.redis import RedisFlagStore
@@ -80,6 +81,7 @@ def serve(settings: Settings) -> int:
 def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
     folder = settings.data_dir.absolute()
     running.enter_context(owned(folder))
+    console_secret(folder)  # workers read it; here it can be said what is wrong with it
     bind = free_port(settings.bind)
     stream = settings.stream and _reachable(_stream_port(settings.stream, bind), encrypted=settings.tls is not None)
     url = settings.redis_url or _embedded_store(folder, running)
