@@ -39,6 +39,7 @@ from rollout.service.past import Past
 from rollout.service.publishing import Publisher
 from rollout.service.roll_call import RollCall
 from rollout.service.snapshot import Snapshot
+from rollout.stores.console_secret import console_secret
 from rollout.stores.disk import DiskSnapshot
 from rollout.stores.record_copy import RecordCopy
 from rollout.stores.redis import RedisFlagStore
@@ -126,6 +127,7 @@ def _app(settings: WebSettings) -> Flask:
         origins=frozenset(settings.cors_origins),
         contexts=read_context_keys(settings.context_keys) if settings.context_keys else None,
         fast=settings.fast_path,
+        console_secret=console_secret(folder),
     )
     flask = create_app(parts)
     bodies = BodyWatch(flask.wsgi_app, partial(_replace, intake))

@@ -97,6 +97,22 @@ class Gate:
         found = self._verified.get(token) if token is not None else None
         if found is None:
             found = self._verify(token, keys)
+        return self._admit(found)
+
+    def now(self) -> float:
+        """Seconds since 1970, by which keys expire."""
+        return self._clock()
+
+    def known(self, key_id: str) -> Key | None:
+        """The key that has this id, whether it works or not. Says nothing of who asks."""
+        return self._keys().get(key_id)
+
+    def holder(self, key: Key) -> Caller:
+        """Whoever showed this key before and was remembered by somebody else than us, such as a session. Raises
+        NotAuthenticated, TooManyRequests."""
+        return self._admit(self._working(key))
+
+    def _admit(self, found: _Verified) -> Caller:
         if found.ends is not None and self._clock() >= found.ends:
             raise NotAuthenticated("this key has expired", "ask an admin to rotate it")
         if found.key_id in self._leaked:
@@ -185,12 +201,14 @@ class Gate:
         key = key_with(token, keys)
         if key is None:
             raise NotAuthenticated("no such key", _SEND_A_KEY)
+        found = self._verified[token] = self._working(key)
+        return found
+
+    def _working(self, key: Key) -> _Verified:
         if condition(key, datetime.fromtimestamp(self._clock(), UTC)) == "revoked":
             raise NotAuthenticated("this key is revoked", "ask an admin for another one")
         ends = key.expires_at.timestamp() if key.expires_at else None
-        found = _Verified(_caller(key), key.id, ends, self._bucket(key))
-        self._verified[token] = found
-        return found
+        return _Verified(_caller(key), key.id, ends, self._bucket(key))
 
     def _bucket(self, key: Key) -> Bucket | None:
         """The same for as long as its rate is the same, so that a change of any key fills none."""

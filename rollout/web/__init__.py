@@ -10,6 +10,8 @@ decided in `service`.
     evaluate   queries in, bytes out  plain functions that know nothing of Flask
     admin      the operator's calls   status, explain, simulate, audit, set, advance, halt ... plan, apply
     openapi    /openapi.json ...      what can be called, made from the routes
+    console    pages                  the desk in a browser
+    asking     around the desk        how operators are answered, as JSON and on pages alike
     machines   /healthz ...           what load balancers and Prometheus ask
     reading    bodies, hosts          what of a request is read, and what is refused unread
     bodies     models                 what operators may send

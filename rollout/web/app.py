@@ -1,5 +1,5 @@
 """Joins the calls to the parts that the bootstrap made. Every answer, also about what does not exist, is JSON with the
-same headers; `/metrics` alone speaks Prometheus' format.
+same headers; `/metrics` alone speaks Prometheus' format, and the console's pages are pages.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from rollout.web.admin import admin
 from rollout.web.authorisation import authorise
 from rollout.web.catch_up import CatchUp
 from rollout.web.checks import checks
+from rollout.web.console import Seal, Sessions, console
 from rollout.web.cross_origin import let_pages_ask
 from rollout.web.errors import answer_errors
 from rollout.web.evaluate import Checker
@@ -34,6 +35,8 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.merge_slashes = False  # it would redirect, with a page of HTML
     checker = Checker(parts.follower, parts.counters, parts.served)
     gate = parts.gate or Gate(lambda: parts.follower.current.state.keys, open_without_keys=True)
+    seal = Seal(parts.console_secret)
+    sessions = Sessions(seal, gate)
     publisher = parts.publisher or Publisher(lambda: parts.follower.current)
     for blueprint in (
         checks(checker, parts.contexts),
@@ -44,16 +47,18 @@ def create_app(parts: Parts) -> Flask:
         admin(parts),
         machines(parts, gate),
         openapi(),
+        console(parts, seal, sessions),
     ):
         app.register_blueprint(blueprint)
-    authorise(app, gate)
+    authorise(app, gate, {"console": sessions.caller})
     let_pages_ask(app, parts.origins)
     answer_errors(app, parts.counters)
     parts.counters.watch(lambda: readings(parts))
 
     @app.after_request
     def finished(response: Response) -> Response:
-        response.headers.extend(HEADERS)
+        for name, value in HEADERS:
+            response.headers.setdefault(name, value)
         call = (request.endpoint or "none").rpartition(".")[2]
         parts.counters.responded(call, response.status_code)
         return response

@@ -5,8 +5,8 @@ logs and histories keep: one that does is refused, and revoked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from flask import Flask, Request, g, request
 
@@ -15,6 +15,9 @@ from rollout.core.keys import Permission
 from rollout.service.gate import Caller, Gate, token_in
 
 V = TypeVar("V", bound=Callable[..., Any])
+
+Identify: TypeAlias = Callable[[Request], Caller]
+"""Says who makes a request. Raises NotAuthenticated, TooManyRequests."""
 
 OPEN = None
 """What a call needs that everybody may make."""
@@ -33,9 +36,10 @@ def open_to_all(view: V) -> V:
     return _declared(view, OPEN)
 
 
-def authorise(app: Flask, gate: Gate) -> None:
-    """Puts the gate before every view of `app`, all of which are there by now. Raises TypeError for a view without a
-    declaration."""
+def authorise(app: Flask, gate: Gate, others: Mapping[str, Identify] | None = None) -> None:
+    """Puts the gate before every view of `app`, all of which are there by now. `others`: blueprints whose callers are
+    known by something else than a header. Raises TypeError for a view without a declaration."""
+    known = others or {}
     for endpoint, view in app.view_functions.items():
         if needed_by(view) is _UNDECLARED:
             raise TypeError(f"{endpoint} does not say who may call it: declare it by needs(...) or open_to_all")
@@ -49,7 +53,8 @@ def authorise(app: Flask, gate: Gate) -> None:
         if needed is OPEN:
             g.caller = None
         elif isinstance(needed, Permission):
-            g.caller = gate.caller(token_sent(request))
+            identify = known.get(request.blueprint or "")
+            g.caller = identify(request) if identify else gate.caller(token_sent(request))
             g.caller.check(needed)
         else:
             raise NotAllowed("nobody has said who may call this", "declare it where it is written")

@@ -20,6 +20,7 @@ from rollout.web.openapi_calls import CALLS, Call, Schema, errors_as, json_conte
 from rollout.web.responses import json_response
 
 METHODS = ("GET", "POST")
+PAGES = "console."  # how endpoints begin that people call, not programs
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")  # of a route, with or without what it may be
 WRITING = frozenset({Permission.CHANGE, Permission.APPLY, Permission.KEYS, Permission.APPROVE})
 
@@ -59,7 +60,7 @@ def openapi_document(app: Flask) -> dict[str, Any]:
     """OpenAPI 3.1."""
     paths: dict[str, Any] = {}
     for rule in app.url_map.iter_rules():
-        for method in METHODS:
+        for method in () if rule.endpoint.startswith(PAGES) else METHODS:
             if method in (rule.methods or ()):
                 paths.setdefault(_path(rule), {})[method.lower()] = _operation(app, rule, method)
     return {

@@ -53,3 +53,4 @@ class Parts:
     origins: frozenset[str] = frozenset()  # of web pages that may ask for checks
     contexts: ContextKeys | None = None  # by which signed contexts are verified; None: there are none
     fast: bool = True  # the usual checks are answered in front of Flask
+    console_secret: bytes | None = None  # signs the console's forms, in all workers alike; None: each its own

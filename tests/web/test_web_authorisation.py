@@ -58,6 +58,24 @@ TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/v1/file"): PEOPLE,
     ("GET", "/v1/loads"): PEOPLE,
     ("GET", "/v1/definitions"): PEOPLE,
+    ("GET", "/"): PEOPLE,
+    ("GET", "/flags/<flag>"): PEOPLE,
+    ("GET", "/flags/<flag>/<verb>"): CHANGING,
+    ("POST", "/flags/<flag>/<verb>"): CHANGING,
+    ("GET", "/explain"): {*PEOPLE, AUDITOR},
+    ("GET", "/activity"): {*PEOPLE, AUDITOR},
+    ("GET", "/activity/<int:revision>"): {*PEOPLE, AUDITOR},
+    ("GET", "/activity.csv"): {*PEOPLE, AUDITOR},
+    ("GET", "/definitions"): PEOPLE,
+    ("GET", "/config"): PEOPLE,
+    ("GET", "/config/<int:revision>"): PEOPLE,
+    ("POST", "/config/plan"): CHANGING,
+    ("GET", "/servers"): PEOPLE,
+    ("GET", "/console/moved"): {*PEOPLE, AUDITOR},
+    ("GET", "/console/<name>"): EVERYBODY,
+    ("GET", "/login"): EVERYBODY,
+    ("POST", "/login"): EVERYBODY,
+    ("POST", "/logout"): EVERYBODY,
 }
 """Who reaches which route: None is a caller without a key. A route that is not here fails the test below."""
 
@@ -74,7 +92,7 @@ def routes(site: Site) -> set[tuple[str, str]]:
 
 
 def filled(path: str, name: str) -> str:
-    return re.sub("<[^>]*>", name, path)
+    return re.sub("<[^>]*>", name, path.replace("<int:revision>", "1").replace("<verb>", "kill"))
 
 
 def call(site: Site, method: str, path: str, **headers: str) -> Any:

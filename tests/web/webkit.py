@@ -123,6 +123,7 @@ class Site:
 
     def __init__(
         self,
+        store: WatchedStore | None = None,
         *,
         open_without_keys: bool = True,
         contexts: ContextKeys | None = None,
@@ -130,7 +131,7 @@ class Site:
         fast: bool = True,
         **clocks: Any,
     ) -> None:
-        self.store = WatchedStore()
+        self.store = store or WatchedStore()
         self.follower = Follower(self.store)
         self.report: dict[str, Any] | None = None
         self.counters = Counters()
