@@ -183,7 +183,7 @@ def test_roles_see_what_they_may_and_the_server_refuses_the_rest(world: World, k
     everything = "/ /explain /activity /definitions /config /servers"
     check("support", everything, changes=False)
     check("operator", everything, changes=True)
-    check("admin", everything, changes=True)
+    check("admin", f"{everything} /keys", changes=True)
     check("auditor", "/explain /activity", changes=False)
 
 
@@ -206,3 +206,59 @@ def test_the_record_names_whose_key_it_was_whatever_the_form_says(world: World, 
     entry = world.site.get("/v1/audit?limit=1", headers=headers).get_json()["entries"][0]
     assert entry["actor"]["id"] == "the operator"
     assert entry["actor"]["authenticated"] == f"key:{keys['operator'].split('_')[2]}"
+
+
+def made_on(page: str) -> str | None:
+    found = re.search(r'id="made" class="code" readonly value="([^"]*)"', page)
+    return found[1] if found else None
+
+
+def test_an_admin_makes_a_key_that_is_shown_once(world: World, keys: dict[str, str]) -> None:
+    log_in(world.site, keys["admin"])
+    sent = {**form_on(world.site, "/keys").fields, "role": "support", "name": "Ravi", "reason": "new here"}
+    first = world.site.http.post("/keys", data=sent)
+    made = made_on(first.text)
+    assert made and made.startswith("rk_support_")
+    assert made_on(world.site.http.post("/keys", data=sent).text) is None  # sent twice, made once
+    world.site.follow()
+    listed = world.site.get("/keys").text
+    assert listed.count("Ravi") == 1 and made not in listed
+    log_in(another := world.site, made)
+    assert another.get("/").status_code == 200
+
+
+def test_an_admin_rotates_and_revokes_keys(world: World, keys: dict[str, str]) -> None:
+    log_in(world.site, keys["admin"])
+    key_id = keys["support"].split("_")[2]
+    response = send(world.site, f"/keys/{key_id}/rotate", overlap="1h", reason="yearly")
+    assert made_on(response.text)
+    world.site.follow()
+    assert "Done." in send(world.site, f"/keys/{key_id}/revoke", reason="it leaked").text
+    world.site.follow()
+    assert "revoked" in world.site.get("/keys").text
+    last = keys["admin"].split("_")[2]
+    refused = send(world.site, f"/keys/{last}/revoke")
+    assert refused.status_code == 422 and "only admin" in refused.text
+    for path in ("/keys/nothing/revoke", f"/keys/{key_id}/steal"):
+        assert world.site.get(path).status_code == 404
+
+
+def test_a_key_that_cannot_be_is_refused_with_its_reason(world: World, keys: dict[str, str]) -> None:
+    log_in(world.site, keys["admin"])
+    for fields, says in (
+        ({"role": "king", "name": "x"}, "is not a role"),
+        ({"role": "support", "name": "x", "expires": "soon"}, "soon"),
+        ({"role": "support", "name": ""}, ""),
+    ):
+        response = send(world.site, "/keys", **fields)
+        assert response.status_code == 400 and says in response.text, response.text
+
+
+def test_without_keys_the_pages_are_open_and_the_first_key_closes_them(world: World) -> None:
+    response = send(world.site, "/keys", role="admin", name="asha")
+    made = made_on(response.text)
+    assert made
+    world.site.follow()
+    assert world.site.get("/").status_code == 401
+    log_in(world.site, made)
+    assert world.site.get("/keys").status_code == 200
