@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: serve test lint clean
+.PHONY: serve test lint screenshots clean
 
 serve: $(VENV)/.server
 	exec $(BIN)/rollout serve
@@ -16,6 +16,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check rollout tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+screenshots: $(VENV)/.dev  # the pictures in docs/console.md
+	ROLLOUT_SCREENSHOTS=docs/console $(BIN)/python -m pytest tests/console/test_browser_screenshots.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,9 +1,26 @@
-"""Three weeks behind it."""
+"""Three weeks behind it, and a browser."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import browserkit
 import pytest
-from consolekit import World, after_three_weeks
+from browserkit import Watched, browsing
+from consolekit import World, after_three_weeks, served
+from playwright.sync_api import Browser, expect, sync_playwright
+
+Browse = Callable[..., AbstractContextManager[Watched]]
+
+collect_ignore_glob = [] if browserkit.wanted() else ["test_browser_*.py"]
+
+
+def pytest_report_header() -> str | None:
+    return (
+        "no Chromium, and none may be installed: the console is not tried in a browser" if collect_ignore_glob else None
+    )
 
 
 @pytest.fixture
@@ -16,3 +33,36 @@ def world() -> World:
 def steady_world() -> World:
     """The same, for all who change nothing."""
     return after_three_weeks()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patience() -> None:
+    expect.set_options(timeout=browserkit.PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=browserkit.chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def browse(browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Opens a browser on a world: `browse(world, java_script_enabled=False)`. What went wrong on a page is told at the
+    end."""
+    with ExitStack() as stack:
+
+        def begin(world: World, **how: Any) -> Watched:
+            return stack.enter_context(browsing(browser, stack.enter_context(served(world)), **how))
+
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def steady_home(steady_world: World) -> Iterator[str]:
+    with served(steady_world) as home:
+        yield home
