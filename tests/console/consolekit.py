@@ -256,6 +256,10 @@ def send(site: Site, path: str, on: str | None = None, /, **fields: str) -> Test
     return site.http.post(path, data={**form_on(site, on or path).fields, **fields})
 
 
+def log_in(site: Site, key: str, **more: str) -> TestResponse:
+    return send(site, "/login", key=key, **more)
+
+
 class Quiet(WSGIRequestHandler):
     def log(self, *said: Any) -> None:
         """What went right need not be told."""

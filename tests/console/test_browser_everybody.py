@@ -24,6 +24,7 @@ PAGES = (
     "/config",
     "/config/1",
     "/servers",
+    "/pending",
     "/flags/nothing",
 )
 

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from consolekit import World, form_on, send
+from consolekit import World, form_on, log_in, send
 from flask.testing import FlaskClient
 from webkit import Site
 from werkzeug.test import TestResponse
@@ -22,10 +22,6 @@ STRICT = "HttpOnly", "SameSite=Strict"
 def keys(world: World) -> dict[str, str]:
     """By role; from now on everybody needs one."""
     return world.site.make_keys()
-
-
-def log_in(site: Site, key: str, **more: str) -> TestResponse:
-    return send(site, "/login", key=key, **more)
 
 
 def session_in(response: TestResponse) -> str:
@@ -180,7 +176,7 @@ def test_roles_see_what_they_may_and_the_server_refuses_the_rest(world: World, k
             assert ("Plan another version" in world.site.get("/config").text) is changes
         assert world.site.get("/flags/payment-requests/halt").status_code == (200 if changes else 403)
 
-    everything = "/ /explain /activity /definitions /config /servers"
+    everything = "/ /explain /activity /pending /definitions /config /servers"
     check("support", everything, changes=False)
     check("operator", everything, changes=True)
     check("admin", f"{everything} /keys", changes=True)

@@ -71,6 +71,8 @@ TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/config/<int:revision>"): PEOPLE,
     ("POST", "/config/plan"): CHANGING,
     ("GET", "/servers"): PEOPLE,
+    ("GET", "/pending"): PEOPLE,
+    ("POST", "/pending/<change>/<verb>"): {ADMIN},
     ("GET", "/keys"): {ADMIN},
     ("POST", "/keys"): {ADMIN},
     ("GET", "/keys/<key>/<verb>"): {ADMIN},

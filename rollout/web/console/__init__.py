@@ -17,6 +17,7 @@ its own: each number comes from a document of the desk, each change goes through
     activity    /activity              who changed what, also as CSV
     files       /config, /definitions  the file in force, plans, history, segments and guards
     servers     /servers               what was heard of servers, and what is wrong with the installation
+    pending     /pending               changes that wait for approval
     keys        /keys                  callers' keys, for admins
 """
 

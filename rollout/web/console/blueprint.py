@@ -11,7 +11,19 @@ from flask import Blueprint, Response, g, request
 
 from rollout.service.gate import Caller
 from rollout.web.authorisation import open_to_all
-from rollout.web.console import activity, dialogs, explaining, files, flag_list, flag_page, keys, live, login, servers
+from rollout.web.console import (
+    activity,
+    dialogs,
+    explaining,
+    files,
+    flag_list,
+    flag_page,
+    keys,
+    live,
+    login,
+    pending,
+    servers,
+)
 from rollout.web.console.forms import Seal
 from rollout.web.console.pages import Console, answer_errors
 from rollout.web.console.sessions import Sessions
@@ -30,7 +42,7 @@ def console(parts: Parts, seal: Seal, sessions: Sessions) -> Blueprint:
     blueprint.before_request(lambda: _check_host(parts))
     assets = _read_assets()
     joined = Console(parts, seal, sessions, {name: _address(name, content) for name, content in assets.items()})
-    for pages in (flag_list, flag_page, dialogs, explaining, activity, files, servers, keys, login, live):
+    for pages in (flag_list, flag_page, dialogs, explaining, activity, files, servers, keys, login, pending, live):
         pages.add(blueprint, joined)
     answer_errors(blueprint, joined)
     login.answer_strangers(blueprint, joined)
