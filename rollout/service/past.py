@@ -16,8 +16,8 @@ from typing import Protocol
 from rollout.core.audit import read_line
 from rollout.core.documents import Document, instant_text, read_instant
 from rollout.core.errors import InvalidInput, NotYet, StoreUnavailable
-from rollout.core.moments import read_moment
 from rollout.core.progress import State
+from rollout.service.moments import read_moment
 from rollout.service.operations import moment_of
 from rollout.service.ports import FlagStore
 from rollout.service.replay import replay

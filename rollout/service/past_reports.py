@@ -24,6 +24,10 @@ ATTRIBUTES_NOTE = "with the attributes given in this question; what the app sent
 MOST_ENTRIES = 20
 """As many of the last entries between two moments are told of each flag."""
 
+MOST_READ = 2000
+"""Of all that was done between two moments, as many of the last entries are looked into: a worker has one thread. What
+differs between the moments is whole all the same, as it comes from their states."""
+
 
 def explain_then(past: Past, at: str, key: str, given: Mapping[str, object], words: str | None = None) -> Document:
     """The answer that was given then, and why. Raises UnknownFlag, InvalidInput, NotYet, StoreUnavailable."""
@@ -67,7 +71,8 @@ def diff_report(past: Past, since: str, until: str) -> Document:
     if begin > end:
         raise InvalidInput(f"{since} is after {until}", "give the earlier moment first")
     before, after = past.at(begin), past.at(end)
-    done = list(past.entries(before.snapshot.revision, after.snapshot.revision + 1))
+    first, last = before.snapshot.revision, after.snapshot.revision
+    done = list(past.entries(max(first, last - MOST_READ), last + 1))
     files = [entry for entry in done if "definitions" in entry["after"]]
     lines = lines_in_force(after.snapshot, past.blob)
     flags = (_flag_difference(key, before, after, done) for key in _keys(before, after, lines))
@@ -78,7 +83,8 @@ def diff_report(past: Past, since: str, until: str) -> Document:
         "flags": [difference for difference in flags if difference is not None],
         "segments": _segments(before.snapshot, after.snapshot),
         "files": [_entry(entry) for entry in files[-MOST_ENTRIES:]],
-        "changes": len(done),
+        "changes": last - first,
+        "changes_read": len(done),
     }
 
 

@@ -201,7 +201,9 @@ CALLS: Mapping[str, Call] = {
     ),
     "diff": Call(
         "What changed for people between two moments.",
-        an_object(flags=a_list(OBJECT), segments=a_list(OBJECT), files=a_list(OBJECT), changes=NUMBER),
+        an_object(
+            flags=a_list(OBJECT), segments=a_list(OBJECT), files=a_list(OBJECT), changes=NUMBER, changes_read=NUMBER
+        ),
         query=DiffQuery,
     ),
     "doctor": Call("What is wrong with the installation.", an_object(healthy=TRUTH, checks=a_list(OBJECT))),

@@ -18,6 +18,7 @@ from rollout.core.flags import Flag, Rule
 from rollout.core.members import digest_of, pack_members
 from rollout.core.segments import MemberList, Segment
 from rollout.core.shares import Share
+from rollout.service import past_reports
 from rollout.service.desk import StoreDesk
 from rollout.service.follower import Follower
 from rollout.service.past import Past
@@ -234,6 +235,17 @@ def test_between_two_moments_it_is_told_who_gained_and_lost_and_who_did_it(place
         ("kill", "amit", "it crashes"),
     ]
     assert report["changes"] == 2
+
+
+def test_of_very_many_changes_the_last_are_read_and_the_difference_is_whole(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_reports, "MOST_READ", 1)
+    report = diff_report(Past(place.store), "2026-11-23 09:00 UTC", "2026-11-23 09:02 UTC")
+    assert (report["changes"], report["changes_read"]) == (2, 1)
+    (payments,) = report["flags"]
+    assert payments["state"] == {"before": "rolling", "after": "killed"}
+    assert [entry["action"] for entry in payments["entries"]] == ["kill"]
 
 
 def test_a_gain_is_a_move_of_an_audience(place: Place) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rollout.core.errors import InvalidInput
-from rollout.core.moments import read_moment
+from rollout.service.moments import read_moment
 
 NOW = datetime(2018, 11, 20, 12, 0, tzinfo=UTC)
 
