@@ -67,7 +67,7 @@ class FastPath:
         self._trailing = (("Vary", "Origin"),) if origins else ()
         self._prepared: dict[bool, PreparedAnswers] = {}
         self._readers: dict[bool, UsualReader] = {}
-        self._items = WrittenItems()
+        self._items: dict[bool, WrittenItems] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         prepared = self._answer(environ) if self._is_usual(environ) else None
@@ -166,9 +166,8 @@ class FastPath:
             or prepared.stale != stale
             or prepared.stream != stream
         ):
-            prepared = PreparedAnswers(
-                snapshot, stale, stream, caller=caller, items=self._items, trailing=self._trailing
-            )
+            items = self._items.setdefault(caller.is_app, WrittenItems(caller))
+            prepared = PreparedAnswers(snapshot, stale, stream, caller=caller, items=items, trailing=self._trailing)
             self._prepared[caller.is_app] = prepared
             self._read_as_declared(caller, snapshot)
         return prepared

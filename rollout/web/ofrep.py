@@ -6,8 +6,7 @@ a success.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -18,10 +17,10 @@ from rollout.core.errors import InvalidInput
 from rollout.core.evaluation import Answer, decided_by
 from rollout.core.flags import TARGETING_ATTRIBUTE
 from rollout.core.keys import Permission
-from rollout.service.gate import Gate
+from rollout.service.gate import ANYBODY, Caller, Gate
 from rollout.web.authorisation import caller, needs
 from rollout.web.catch_up import CatchUp, told_revision
-from rollout.web.evaluate import Checked, Checker, Given
+from rollout.web.evaluate import Checker, Given, as_told_to
 from rollout.web.reading import read_json_object
 from rollout.web.responses import JsonResponse, json_response
 from rollout.web.signed_context import ContextKeys, signed_in
@@ -56,9 +55,10 @@ def ofrep(
         given, told = context_in(read_json_object(request)), request.args.get(TOLD, "")
         behind = not _caught_up(catch_up, told)
         checked = checker.all(given, caller(), signed_in(request, contexts))
-        body = bulk_body(
-            replace(checked, stale=checked.stale or behind), event_streams(stream(), gate.ticket(caller())), items.of
-        )
+        streams = event_streams(stream(), gate.ticket(caller()))
+        # An app is told other answers, which are made anew each time.
+        write = items_body if caller().is_app else items.of
+        body = bulk_body(checked.answers.values(), checked.revision, checked.stale or behind, streams, write)
         etag = etag_of(body)
         known = request.if_none_match.contains_weak(etag) and _agrees(told, checked.revision, etag)
         response = JsonResponse(status=304) if known else json_response(body)
@@ -127,13 +127,22 @@ def item_body(answer: Answer) -> bytes:
     return orjson.dumps(evaluation_document(answer))
 
 
-def bulk_body(checked: Checked, streams: list[dict[str, Any]], item: Callable[[Answer], bytes] = item_body) -> bytes:
+def items_body(answers: Iterable[Answer]) -> bytes:
+    return b",".join(map(item_body, answers))
+
+
+def bulk_body(
+    answers: Iterable[Answer],
+    revision: int,
+    stale: bool,
+    streams: list[dict[str, Any]],
+    items: Callable[[Iterable[Answer]], bytes] = items_body,
+) -> bytes:
     """The answer to `POST /ofrep/v1/evaluate/flags`. A flag that cannot be evaluated is one failed item."""
-    items = b",".join(map(item, checked.answers.values()))
-    rest: dict[str, Any] = {"metadata": {"revision": checked.revision, "stale": checked.stale}}
+    rest: dict[str, Any] = {"metadata": {"revision": revision, "stale": stale}}
     if streams:
         rest["eventStreams"] = streams
-    return b'{"flags":[' + items + b"]," + orjson.dumps(rest)[1:]
+    return b'{"flags":[' + items(answers) + b"]," + orjson.dumps(rest)[1:]
 
 
 def etag_of(body: bytes) -> str:
@@ -142,27 +151,35 @@ def etag_of(body: bytes) -> str:
 
 class WrittenItems:
     """Items are written once for each answer that a flag can give, not for each request: most of what a page with many
-    flags costs, also where it ends in a 304, would be writing them."""
+    flags costs, also where it ends in a 304, would be writing them. They are written for `caller` and all like it."""
 
-    def __init__(self, limit: int = WRITTEN_LIMIT) -> None:
+    def __init__(self, caller: Caller = ANYBODY, limit: int = WRITTEN_LIMIT) -> None:
+        self._caller = caller
         self._limit = limit
-        self._size = 0
+        self.size = 0
         self._written: dict[Answer, bytes] = {}
 
-    def of(self, answer: Answer) -> bytes:
+    def of(self, answers: Iterable[Answer]) -> bytes:
+        written = self._written
+        try:
+            return b",".join([written[answer] for answer in answers])
+        except KeyError:
+            return b",".join([self._item(answer) for answer in answers])
+
+    def _item(self, answer: Answer) -> bytes:
         item = self._written.get(answer)
         if item is None:
-            item = item_body(answer)
+            item = item_body(as_told_to(self._caller, answer))
             self._keep(answer, item)
         return item
 
     def _keep(self, answer: Answer, item: bytes) -> None:
         """Answers of flags that changed are asked for no more; when there are too many, all are forgotten."""
-        if self._size + len(item) > self._limit:
+        if self.size + len(item) > self._limit:
             self._written.clear()
-            self._size = 0
+            self.size = 0
         self._written[answer] = item
-        self._size += len(item)
+        self.size += len(item)
 
 
 def event_streams(address: str | None, ticket: str | None = None) -> list[dict[str, Any]]:

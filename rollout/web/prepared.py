@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from rollout.core.evaluation import Answer
 from rollout.service.gate import Caller
 from rollout.service.snapshot import Snapshot
-from rollout.web.evaluate import Checked, as_told_to, check_body, is_for_apps
+from rollout.web.evaluate import as_told_to, check_body, is_for_apps
 from rollout.web.ofrep import WrittenItems, bulk_body, etag_of, evaluation_body, evaluation_status, event_streams
 from rollout.web.responses import HEADERS, JsonResponse
 
@@ -64,7 +64,7 @@ class Kept(Generic[What]):
 
 class PreparedAnswers:
     """For callers of one kind, such as all apps: `caller` is one of them. `stream`: the public address of the stream of
-    changes, if there is one. `items` may be shared by all kinds. `trailing`: headers that all answers have besides."""
+    changes, if there is one. `items`: those of such callers. `trailing`: headers that all answers have besides."""
 
     def __init__(
         self,
@@ -111,9 +111,8 @@ class PreparedAnswers:
         found = self._pages.found.get((answers, ticket))
         if found is not None:
             return found
-        told = {answer.flag: as_told_to(self._caller, answer) for answer in answers}
-        checked = Checked(told, self.snapshot.revision, self.stale)
-        body = bulk_body(checked, event_streams(self.stream, ticket), self._items.of)
+        streams = event_streams(self.stream, ticket)
+        body = bulk_body(answers, self.snapshot.revision, self.stale, streams, self._items.of)
         etag = etag_of(body)
         quoted = (("ETag", f'"{etag}"'),)
         page = Page(etag, self._prepare(body, more=quoted), self._prepare(b"", 304, quoted))

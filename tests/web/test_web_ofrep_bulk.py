@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from rollout.core.evaluation import Answer, Reason
 from rollout.web.app import create_app
 from rollout.web.catch_up import CatchUp
-from rollout.web.ofrep import WrittenItems, item_body
+from rollout.web.ofrep import WrittenItems, item_body, items_body
 
 ONE = "/ofrep/v1/evaluate/flags/"
 ALL = "/ofrep/v1/evaluate/flags"
@@ -61,8 +61,9 @@ def test_items_are_written_once_and_not_kept_for_ever() -> None:
     answers = [Answer(f"flag-{number}", True, "on", True, Reason.STATIC, "stage everyone") for number in range(9)]
     items = WrittenItems(limit=3 * len(item_body(answers[0])))
     for _ in range(3):
-        assert [items.of(answer) for answer in answers] == [item_body(answer) for answer in answers]
-    assert items.of(answers[-1]) is items.of(answers[-1])
+        assert items.of(answers) == items_body(answers)
+        assert items.size <= 3 * len(item_body(answers[0]))
+    assert items.of(answers[-1:]) == item_body(answers[-1])
 
 
 def test_the_etag_is_of_the_answer_for_this_context(site: Site) -> None:
