@@ -34,6 +34,12 @@ def test_support_logs_in_explains_and_can_change_nothing(world: World, keys: dic
     page.get_by_role("button", name="Explain").click()
     expect(page.get_by_role("heading", name="u-58 does not have payments")).to_be_visible()
     expect(page.get_by_label("For a ticket")).to_have_value(re.compile("Asked with: user_id u-58, country IN"))
+    page.get_by_label("At a past moment").fill("6h ago")
+    page.get_by_label("Words for them").select_option("हिन्दी")
+    page.get_by_role("button", name="Explain").click()
+    expect(page.get_by_role("heading", name="u-58 did not have payments then")).to_be_visible()
+    expect(page.get_by_text("यह सुविधा").first).to_be_visible()
+    expect(page.get_by_label("For a ticket")).to_have_value(re.compile("As of .* UTC: revision"))
     page.get_by_role("link", name="Flags").click()
     expect(page.get_by_role("row").filter(has_text="new-emoji")).to_be_visible()
     assert page.get_by_role("link", name=re.compile("^(Halt|Kill|Revive)$")).count() == 0

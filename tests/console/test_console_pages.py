@@ -7,13 +7,18 @@ import hashlib
 import io
 import json
 import re
+from datetime import datetime, timedelta
 from importlib import resources
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 from consolekit import DUTCH, FILE, HINDI, World, form_on, send
-from webkit import Site
+from webkit import Site, read
 from werkzeug.test import TestResponse
 
+from rollout.service.desk import StoreDesk
+from rollout.service.past import STEP, Past
 from rollout.web.console.pages import POLICY
 
 PAGES = (
@@ -27,6 +32,7 @@ PAGES = (
     "/explain",
     "/explain?flag=payments&a.user_id=u-58&a.country=IN",
     "/explain?a.user_id=u-58&a.country=IN",
+    "/explain?flag=payments&a.user_id=u-58&at=2h+ago&words=hi",
     "/activity",
     "/activity/3",
     "/definitions",
@@ -192,6 +198,82 @@ def test_explain_says_in_a_sentence_why_and_what_would_change_it(steady_world: W
     assert "flags.yaml:49" in said or "flags.yaml:50" in said
     assert "Asked with: user_id u-58, country IN, app_version 2.18.0, bank HDFC." in said
     assert words_on(page(steady_world.site, "/explain?a.user_id=u-58")).count("Step by step") == 8
+
+
+ASKED = "/explain?flag=payments&a.user_id=u-58&a.country=IN&a.app_version=2.20.0&a.bank=SBI"
+
+
+def test_explain_says_how_it_was_at_a_past_moment_and_what_was_in_force(world: World) -> None:
+    def ask(at: str) -> str:
+        return words_on(page(world.site, f"{ASKED}&at={quote(at)}"))
+
+    file = world.site.follower.current.state.file
+    assert file is not None
+    by_file = f"by flags.yaml ({file.digest[:12]}), in force since"
+    world.wait(timedelta(hours=1), step=timedelta(hours=1))
+    world.operations.kill("payments", world.ask("anna", "All banks are down"))
+    killed = datetime.fromtimestamp(world.clock() / 1000, ZoneInfo("Asia/Kolkata"))
+    world.wait(timedelta(hours=2), step=timedelta(hours=2))
+    world.load(FILE.replace("bake: 7d", "bake: 5d"))
+    world.operations.revive("payments", world.ask("anna"))
+    world.settle()
+
+    for at in ("90m ago", killed.isoformat(), f"{killed:%Y-%m-%d %H:%M:%S.%f} IST"):
+        said = ask(at)
+        assert "u-58 did not have payments then: killed by anna" in said
+        assert by_file in said
+        assert "with the attributes given in this question; what the app sent then is not recorded" in said
+    assert "u-58 had payments then" in ask("6h ago")
+    assert by_file not in ask("now")
+
+
+def test_a_ticket_about_the_past_says_what_was_in_force(steady_world: World) -> None:
+    text = page(steady_world.site, f"{ASKED}&at=6h+ago&words=nl")
+    lines = re.findall(r"<textarea[^>]*>([^<]*)</textarea>", text)[0].splitlines()
+    assert lines[0].startswith("u-58 had payments then: ")
+    assert lines[1] == "Asked with: user_id u-58, country IN, app_version 2.20.0, bank SBI."
+    assert "For them: U had deze functie op dat moment." in lines
+    assert re.match(r"As of .* UTC: revision \d+, in force since .* UTC, by flags.yaml \(\w{12}\), in force", lines[-1])
+
+
+def test_explain_has_words_for_the_person_in_their_language(steady_world: World) -> None:
+    for language, sentence in (("en", "We have paused this feature for you"), ("hi", "हमने इसे अभी आपके लिए रोक रखा है")):
+        text = page(steady_world.site, f"{ASKED}&words={language}")
+        assert f'<option value="{language}" lang="{language}" selected>' in text
+        assert re.search(rf'<q lang="{language}" dir="auto">[^<]*{sentence}', text)
+        assert sentence in text.partition("<textarea")[2]
+    assert '<q lang="en"' in page(steady_world.site, f"{ASKED}&words=tlh")
+
+
+def test_a_moment_that_cannot_be_told_is_said_beside_what_was_asked(steady_world: World) -> None:
+    def check(asked: str, *said: str) -> None:
+        text = page(steady_world.site, asked, 400)
+        assert 'value="u-58"' in text  # nothing is to be written twice
+        for words in said:
+            assert words in words_on(text)
+
+    check(f"{ASKED}&at=tuesday", "is not a moment", "or 2h ago")
+    check(f"{ASKED}&at=2018-02-13+18:00", "does not say in which zone", "write 2018-02-13 18:00 UTC")
+    check(f"{ASKED}&at=2018-02-13+18:00+IST", "is before the record began", "it begins at")
+    check(f"{ASKED}&at=2218-02-13+18:00+IST", "is still to come")
+    check("/explain?a.user_id=u-58&at=2h+ago", "one flag at a time", "choose the flag")
+    assert "no flag has this name" in words_on(page(steady_world.site, "/explain?a.user_id=u-58&flag=nope", 404))
+
+
+def test_when_the_past_cannot_be_reached_now_one_may_ask_again(world: World) -> None:
+    store = world.site.store
+    for _ in range(STEP):
+        world.operations.halt("payment-requests", world.ask("anna"))
+        world.operations.resume("payment-requests", world.ask("anna"))
+    hasty = StoreDesk(store, read, lambda: world.site.follower.current, past=Past(store, patience=timedelta(0)))
+    world.site.serve_with(desk=hasty)
+    asked = f"{ASKED}&at=now"
+    text = page(world.site, asked, 503)
+    assert "ask again, it goes on from there" in words_on(text)
+    assert f'href="{asked.replace("&", "&amp;")}">Ask again' in text
+    store.away = True
+    world.site.follow()
+    assert "this server cannot reach the store" in words_on(page(world.site, asked, 503))
 
 
 def test_activity_is_filtered_and_each_entry_has_an_address(steady_world: World) -> None:

@@ -67,8 +67,20 @@ def pretty(document: Document) -> str:
 def headline(given: Mapping[str, str], one: Document) -> str:
     """Of an explanation: "u-58 does not have payments: country is IN, not GB"."""
     whose = given.get(TARGETING_ATTRIBUTE) or "Somebody like this"
+    if "in_force" in one:
+        return f"{whose} {'had' if one['on'] else 'did not have'} {one['flag']} then: {one['because']}"
     has = "has" if one["on"] else "does not have"
     return f"{whose} {has} {one['flag']}: {one['because']}"
+
+
+def then_words(one: Document) -> str:
+    """Which moment an explanation is of, and what was in force then. Nothing where it is of now."""
+    force = one.get("in_force")
+    if force is None:
+        return ""
+    file, since = force["file"], f"in force since {utc(force['since'])}"
+    by = f", by {file['name']} ({file['digest'][:12]}), in force since {utc(file['since'])}" if file else ""
+    return f"As of {utc(one['at'])}: revision {force['revision']}, {since}{by}; {one['attributes']}."
 
 
 def with_code(text: str) -> Markup:
