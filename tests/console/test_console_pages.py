@@ -283,6 +283,18 @@ def test_activity_is_filtered_and_each_entry_has_an_address(steady_world: World)
     assert "kill" not in words_on(page(steady_world.site, "/activity?flag=payments&action=set")).partition("Filter")[2]
 
 
+def test_activity_says_whose_key_was_made_and_revoked(world: World) -> None:
+    desk = world.site.parts.desk
+    secret = desk.create_key("admin", "asha", world.ask("asha"))["secret"]
+    desk.create_key("support", "ravi", world.ask("asha"))
+    made = next(key["id"] for key in desk.list_keys()["keys"] if key["name"] == "ravi")
+    desk.revoke_key(made, world.ask("asha"))
+    world.settle()
+    said = words_on(world.site.get("/activity", headers={"Authorization": f"Bearer {secret}"}).text)
+    assert said.count(f"support key {made} of ravi") == 2
+    assert "no file → no file" not in said
+
+
 def test_who_reads_the_activity_is_noted(world: World) -> None:
     world.site.get("/activity")
     world.site.get("/servers")

@@ -106,6 +106,8 @@ def what_moved(entry: Document) -> str:
     before, after = entry["before"], entry["after"]
     if entry["flag"]:
         return f"{words.progress_words(before)} → {words.progress_words(after)}"
+    if "keys" in after:
+        return ", ".join(f"{key['role']} key {key['id']} of {key['name']}" for key in after["keys"])
     touched = sorted({*after.get("progress", ()), *after.get("archived", ())})
     said = f"{digest_words(before.get('file'))} → {digest_words(after.get('file'))}"
     return f"{said}: {', '.join(touched[:5])}{' …' if len(touched) > 5 else ''}" if touched else said
