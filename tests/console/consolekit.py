@@ -206,7 +206,7 @@ class World:
         for name, kind in (("blr-1:8080", "server"), ("blr-1:8080/4711", "worker"), ("blr-2:8080/4712", "worker")):
             server, _, pid = name.partition("/")
             report = {"kind": kind, "server": server, "host": server.partition(":")[0], "pid": int(pid or 1)}
-            report |= {"revision": revision, "stale": False, "trouble": None, "at_ms": 0}
+            report |= {"revision": revision, "stale": False, "trouble": None, "at_ms": self.clock()}
             self.site.store.beat(name, orjson.dumps(report), timedelta(hours=1))
 
 
