@@ -40,8 +40,9 @@ def patience() -> None:
     expect.set_options(timeout=browserkit.PATIENCE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for longer: while it runs, so does an event loop in this thread, and other tests need one of their own."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=browserkit.chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]

@@ -3,6 +3,7 @@ matters what goes over the wire."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -227,13 +228,23 @@ def test_while_it_does_not_run_nobody_is_sent_there(service: Service):
         with hanging(service.pid):  # who would start it again at once
             os.kill(stream_pids(service)[0], signal.SIGKILL)
             eventually(lambda: not stream_pids(service))
-            squatter.bind((url.host, url.port))
-            squatter.listen()
+            eventually(lambda: took(squatter, url))
         eventually(lambda: not announced.exists())
         eventually(lambda: f"streams cannot listen on {url.host}:{url.port}: Address already in use" in service.said())
         assert service.check()["revision"] == 2
         eventually(lambda: event_streams(service) == [])
     eventually(lambda: event_streams(service), patience=60)
+
+
+def took(squatter: socket.socket, url: httpx.URL) -> bool:
+    """Whether the port is ours now; somebody's connection may have it as its own end for a while."""
+    try:
+        squatter.bind((url.host, url.port))
+    except OSError as error:
+        assert error.errno == errno.EADDRINUSE
+        return False
+    squatter.listen()
+    return True
 
 
 def test_streams_end_with_the_service_that_was_killed(service: Service):
