@@ -1,9 +1,9 @@
-# Two commands: `make serve` starts the service, `make test` runs every check there is.
+# `make serve` starts the service, `make test` runs every check there is, `make bench` measures beside others.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: serve test lint screenshots clean
+.PHONY: serve test lint screenshots bench clean
 
 serve: $(VENV)/.server
 	exec $(BIN)/rollout serve
@@ -20,6 +20,9 @@ lint: $(VENV)/.dev
 screenshots: $(VENV)/.dev  # the pictures in docs/console.md
 	ROLLOUT_SCREENSHOTS=docs/console $(BIN)/python -m pytest tests/console/test_browser_screenshots.py
 
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/bench.py
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -32,4 +35,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.server
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/sdks/js/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/sdks/js/node_modules benchmarks/.peers
