@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import time
 
+import changes
 import http_rates
 import local_checks
 import peers
+import profile_path
 import report
 
 
@@ -30,6 +32,11 @@ def main() -> None:
     local = local_checks.measured()
     written.add("local", local_checks.table(local["taken"]), local_checks.targets(local["taken"]))
     written.leave_out(local["refused"])
+    say(began, "where the time goes")
+    written.add("profile", profile_path.measure(), [])
+    say(began, "beside itself")
+    found = changes.measure()
+    written.add("ourselves", changes.table(found), found.targets)
     print(written.summary())
     print(f"\ndocs/benchmarks.md written after {time.monotonic() - began:.0f} s.")
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from machine import Contender, answering, family, free_port, pinned
@@ -104,7 +106,27 @@ def prepared(one: Contender) -> Contender:
     for number in range(97):
         change(one, f"/v1/flags/flag-{number}/set", {"share": SHARES[number // 4 % 4]})
     admin = Contender(one.url, one.pids, key_of(one, "admin"))
-    return Contender(one.url, one.pids, key_of(admin, "client"), admin.key)
+    found = Contender(one.url, one.pids, key_of(admin, "client"), admin.key)
+    until_all_know(found)
+    return found
+
+
+def until_all_know(one: Contender) -> None:
+    """A new key works in the worker that made it, and in the others within two seconds."""
+    began = refused = time.monotonic()
+    while time.monotonic() < refused + 2:
+        if not lets_in(one):
+            refused = time.monotonic()
+        if refused > began + 20:
+            raise RuntimeError("some workers do not know the key")
+
+
+def lets_in(one: Contender) -> bool:
+    try:
+        with urlopen(Request(one.url + "/v1/flags/payments?user_id=u-1", headers={"X-API-Key": one.key}), timeout=10):
+            return True
+    except HTTPError:
+        return False
 
 
 def key_of(one: Contender, role: str) -> str:
