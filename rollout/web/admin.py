@@ -57,6 +57,8 @@ def admin(parts: Parts) -> Blueprint:
     blueprint = Blueprint("admin", __name__, url_prefix="/v1")
     blueprint.before_request(lambda: _check_host(parts))
     _add_questions(blueprint, parts)
+    _add_record(blueprint, parts)
+    _add_file_in_force(blueprint, parts)
     _add_changes(blueprint, parts)
     _add_files(blueprint, parts)
     _add_approvals(blueprint, parts)
@@ -71,6 +73,7 @@ def _check_host(parts: Parts) -> None:
 
 
 def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
+    """Where rollouts stand or stood, why, and what comes."""
     desk, follower = parts.desk, parts.follower
 
     @blueprint.get("/status")
@@ -110,13 +113,6 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         )
         return json_response(document)
 
-    @blueprint.get("/diff")
-    @needs(Permission.AUDIT)
-    def diff() -> Response:
-        query = read_options(DiffQuery, request.query_string)
-        check_store(follower)
-        return json_response(desk.diff(query.since, query.until, reader=actor_of(None)))
-
     @blueprint.get("/simulate/<key>")
     @needs(Permission.STATUS)
     def simulate(key: str) -> Response:
@@ -131,6 +127,18 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
             return doctor_without_store(follower.trouble or "the store does not answer")
 
         return json_response(from_store_or_snapshot(follower, desk.doctor, without_store))
+
+
+def _add_record(blueprint: Blueprint, parts: Parts) -> None:
+    """What was done, by whom, and what it changed."""
+    desk, follower = parts.desk, parts.follower
+
+    @blueprint.get("/diff")
+    @needs(Permission.AUDIT)
+    def diff() -> Response:
+        query = read_options(DiffQuery, request.query_string)
+        check_store(follower)
+        return json_response(desk.diff(query.since, query.until, reader=actor_of(None)))
 
     @blueprint.get("/audit")
     @needs(Permission.AUDIT)
@@ -155,6 +163,11 @@ def _add_questions(blueprint: Blueprint, parts: Parts) -> None:
         about = body.model_dump(exclude={"reason", "actor"})
         desk.note_export(about, Request(actor_of(body.actor), body.reason))
         return json_response({"noted": True})
+
+
+def _add_file_in_force(blueprint: Blueprint, parts: Parts) -> None:
+    """What the file says that counts, and those before it."""
+    desk, follower = parts.desk, parts.follower
 
     @blueprint.get("/file")
     @needs(Permission.STATUS)
