@@ -40,11 +40,13 @@ Tally: TypeAlias = dict[tuple[Hashable, ...], int]
 
 
 class Counters:
-    """Counts of one worker. All methods but `flush`, `scrape` and `outcomes_repeated` are called by the thread that
-    answers requests."""
+    """Counts of one worker. All methods but `flush`, `scrape`, `beside` and `outcomes_repeated` are called by one
+    thread that answers requests."""
 
-    def __init__(self, folder: str | None = None) -> None:
-        """`folder`: where the counts of all workers meet; by default what the environment says, if anything."""
+    def __init__(self, folder: str | None = None, metrics: _Metrics | None = None) -> None:
+        """`folder`: where the counts of all workers meet; by default what the environment says, if anything. `metrics`:
+        those of others, to add to."""
+        self._beside: list[Counters] = []
         self._folder = folder or os.environ.get(MULTIPROCESS_FOLDER)
         self._registry = CollectorRegistry()
         self._readings: Callable[[], Readings] = Readings
@@ -58,7 +60,7 @@ class Counters:
         self._outcomes_accepted: Tally = {}
         self._outcomes_refused: Tally = {}
         self._outcomes_repeated: Tally = {}
-        self._metrics = _Metrics(self._registry)
+        self._metrics = metrics or _Metrics(self._registry)
         self._carriers = (
             _Carrier(self._ignored, self._metrics.ignored),
             _Carrier(self._unknown, self._metrics.unknown),
@@ -69,6 +71,12 @@ class Counters:
             _Carrier(self._outcomes_refused, self._metrics.outcomes_refused),
             _Carrier(self._outcomes_repeated, self._metrics.outcomes_repeated),
         )
+
+    def beside(self) -> Counters:
+        """For another thread that answers requests. They are carried over with these."""
+        others = Counters(self._folder, self._metrics)
+        self._beside.append(others)
+        return others
 
     def checked(self, answer: Answer) -> None:
         counts = self._answers.counts
@@ -105,10 +113,15 @@ class Counters:
     def flush(self) -> None:
         """Carries over what was counted since the last call. Any thread may call it."""
         with self._flushing:
-            self._answers.carry(self._metrics.checks)
-            for carrier in self._carriers:
-                carrier.carry()
+            for counters in (self, *self._beside):
+                counters.carry()
             self._metrics.read(self._readings())
+
+    def carry(self) -> None:
+        """What `flush` does with each."""
+        self._answers.carry(self._metrics.checks)
+        for carrier in self._carriers:
+            carrier.carry()
 
     def scrape(self) -> tuple[bytes, str]:
         self.flush()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import unquote_to_bytes
 
@@ -65,8 +65,17 @@ class _Verified:
     bucket: Bucket | None
 
 
+@dataclass(slots=True)
+class _Table:
+    """Who was verified, by token: as many as there are keys, at most. It goes with the keys by which it was done, so
+    that no thread writes down, among those of newer keys, what older ones said."""
+
+    keys: Keys
+    found: dict[str, _Verified] = field(default_factory=dict)
+
+
 class Gate:
-    """One for each worker; `caller` is asked by the thread that answers requests. `keys` gives those in force.
+    """One for each worker; the threads that answer requests ask `caller`. `keys` gives those in force.
     `open_without_keys`: nobody but this machine can reach us."""
 
     def __init__(
@@ -81,22 +90,21 @@ class Gate:
         self._open = open_without_keys
         self._clock = clock
         self._elapsed = elapsed
-        self._known: Keys = {}  # those that `_verified` is about
-        self._verified: dict[str, _Verified] = {}  # by token; as many as there are keys, at most
+        self._verified = _Table({})
         self._buckets: dict[str, Bucket] = {}  # by the key's id
         self._leaked: dict[str, None] = {}  # ids that were seen in a URL: refused before the store knows
         self._used: set[str] = set()
 
     def caller(self, token: str | None) -> Caller:
         """Who sent this. Raises NotAuthenticated, TooManyRequests."""
-        keys = self._keys()
-        if keys is not self._known:
-            self._known, self._verified = keys, {}
+        keys, table = self._keys(), self._verified
+        if keys is not table.keys:
+            table = self._verified = _Table(keys)
         if not keys:
             return self._without_keys()
-        found = self._verified.get(token) if token is not None else None
+        found = table.found.get(token) if token is not None else None
         if found is None:
-            found = self._verify(token, keys)
+            found = self._verify(token, table)
         return self._admit(found)
 
     def now(self) -> float:
@@ -124,7 +132,7 @@ class Gate:
 
     def give_back(self, token: str | None) -> None:
         """What `caller` took of the key's rate, where the same request asks again."""
-        found = self._verified.get(token) if token is not None else None
+        found = self._verified.found.get(token) if token is not None else None
         if found is not None and found.bucket is not None:
             found.bucket.put_back()
 
@@ -195,13 +203,13 @@ class Gate:
             "make one straight on its store: rollout keys create --role admin --name NAME --url redis://…",
         )
 
-    def _verify(self, token: str | None, keys: Keys) -> _Verified:
+    def _verify(self, token: str | None, table: _Table) -> _Verified:
         if token is None:
             raise NotAuthenticated("this service asks for a key", _SEND_A_KEY)
-        key = key_with(token, keys)
+        key = key_with(token, table.keys)
         if key is None:
             raise NotAuthenticated("no such key", _SEND_A_KEY)
-        found = self._verified[token] = self._working(key)
+        found = table.found[token] = self._working(key)
         return found
 
     def _working(self, key: Key) -> _Verified:

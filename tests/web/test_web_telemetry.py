@@ -36,7 +36,7 @@ from rollout.telemetry import configure_logging
 
 configure_logging(json=JSON)
 structlog.get_logger("rollout").info("kill", flag="payments", reason="line\\nbreak", odd={1: object})
-logging.getLogger("granian").warning("from a %s", "library")
+logging.getLogger("waitress").warning("from a %s", "library")
 try:
     1 / 0
 except ZeroDivisionError:
@@ -94,6 +94,17 @@ def test_nothing_counted_while_flushing_is_lost() -> None:
     flusher.join()
     text = counters.scrape()[0].decode()
     assert sum(line.startswith("rollout_checks_total{") and line.endswith(" 400.0") for line in text.splitlines()) == 50
+
+
+def test_what_several_threads_count_is_added_up() -> None:
+    counters = Counters()
+    for each in (counters, counters.beside(), counters.beside()):
+        each.checked(Answer("payments", True, "on", True, Reason.STATIC, ""))
+        each.responded("check", 200)
+    for _ in range(2):
+        text = counters.scrape()[0].decode()
+        assert 'rollout_checks_total{flag="payments",reason="STATIC",variant="on"} 3.0' in text
+        assert 'rollout_http_responses_total{call="check",status="200"} 3.0' in text
 
 
 def logged(as_json: bool) -> str:
