@@ -1,5 +1,5 @@
 """The one place where real parts meet. `rollout serve` is four kinds of processes: the server process, which owns the
-store, the flags file and the data folder; the web process, from which granian makes workers; the workers, which
+store, the flags file and the data folder; the web process, from which workers are made; the workers, which
 answer; and the stream process, which clients stay connected to.
 
     settings      Settings                what the command line and the environment say
@@ -9,13 +9,13 @@ answer; and the stream process, which clients stay connected to.
     reach         check_reach             nobody else reaches a service without keys
     ready         announce_once           the one line that says so
     supervised    Supervised              in the server process: starts another process, and again when it ends
-    web_process   python -m ...           granian, which replaces workers that die
-    worker        app                     what a worker is made of
+    web_process   python -m ...           what workers come from
+    prefork       Workers                 makes them, and another for each that dies
+    worker        work                    what a worker is made of
     stream_process  python -m ...         what the stream process is made of
     stream_address  StreamAddress         where that listens, told to the workers
     stream_settings StreamSettings        what is said about it
     open_files    allow_many_files        as many connections as the system lets us have
-    bodies        BodyWatch               half a request does not hold up a worker for ever
     memory        collect_seldom          reading many flags does not hold up checks
     file_keeper   FileKeeper              watches flags.yaml and keeps it in force
     file_reports  FileReports             how the file stands, told to the workers

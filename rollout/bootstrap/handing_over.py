@@ -19,7 +19,7 @@ HAND_OVER_EVERY = 1.0  # seconds; what a worker that is killed may lose of the o
 
 
 def start_handing_over(intake: Intake) -> None:
-    """From now on, and once more when this process ends of its own accord, which granian's workers do after the last
+    """From now on, and once more when this process ends of its own accord, which workers do after the last
     answer. They leave without Python's `atexit`; what `multiprocessing` promises its processes holds."""
     Repeated("outcomes", lambda: _hand_over(intake), HAND_OVER_EVERY).start()
     Finalize(None, hand_over_last, args=[intake], exitpriority=1)

@@ -1,5 +1,5 @@
-"""The port, before the workers have it. They share it among themselves (SO_REUSEPORT), and the kernel would let the
-workers of another service in as well; so the server process looks first whether anybody has it.
+"""The port, before the workers have it. The server process looks first whether anybody has it, and says so at once,
+instead of after its web process did not come up.
 """
 
 from __future__ import annotations

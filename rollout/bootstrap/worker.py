@@ -4,8 +4,8 @@ on disk, so that it answers also when the store is stopped, hung or gone.
 
 from __future__ import annotations
 
-import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,19 +14,17 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from flask import Flask
-
-from rollout.bootstrap.bodies import LOOK_EVERY, BodyWatch, end_now
 from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
-from rollout.bootstrap.handing_over import hand_over_last, start_counting, start_handing_over
+from rollout.bootstrap.handing_over import start_counting, start_handing_over
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
 from rollout.bootstrap.memory import Residents, collect_seldom
 from rollout.bootstrap.parent import end_with
-from rollout.bootstrap.settings import WEB_VARIABLE, WebSettings
+from rollout.bootstrap.settings import WebSettings
 from rollout.bootstrap.snapshots import start_from_disk
 from rollout.bootstrap.stream_address import LOOK_FOR_STREAMS_EVERY, StreamAddress
 from rollout.bootstrap.threads import Repeated
 from rollout.core.definitions import FlagFile
+from rollout.front import Front, Others, encrypted
 from rollout.service.desk import StoreDesk
 from rollout.service.exposures import Exposures
 from rollout.service.follower import Follower
@@ -45,13 +43,12 @@ from rollout.stores.record_copy import RecordCopy
 from rollout.stores.redis import RedisFlagStore
 from rollout.stores.segments import RECORD_FOLDER
 from rollout.stores.subjects import subjects_key
-from rollout.telemetry import Counters, configure_logging
+from rollout.telemetry import Counters
 from rollout.web.app import Parts, create_app
+from rollout.web.evaluate import Checker
+from rollout.web.fast_path import FastPath, Sender
 from rollout.web.signed_context import read_context_keys
 from rollout.yaml_files.reader import read_text
-
-MASTER_VARIABLE = "ROLLOUT_WEB_PID"
-"""Names the process that workers come from."""
 
 PREPARE_EVERY = 1.0  # seconds; a change is prepared at once, a member list that somebody asked for within these
 FIRST_ANSWER_WITHIN = 1.0  # seconds that a start waits for the store
@@ -59,19 +56,18 @@ PATIENCE_FOR_THE_PAST = timedelta(seconds=0.5)  # checks wait as long, since the
 SWITCH_INTERVAL = 0.0005  # seconds; a thread that compiles gives way to checks ten times as often as Python would
 
 
-def app() -> Flask:
-    """Called by granian in every worker, once."""
-    _end_when_told()
-    end_with(int(os.environ[MASTER_VARIABLE]))
-    settings = WebSettings.from_environment()
-    del os.environ[WEB_VARIABLE]  # granian gives the environment to every request, and this has the store's password
-    configure_logging(json=not sys.stderr.isatty())
+def work(settings: WebSettings, listener: socket.socket, parent: int) -> None:
+    """Answers who comes to `listener` until it is told to stop, or the process `parent` is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us says when to stop
+    end_with(parent)
     sys.setswitchinterval(SWITCH_INTERVAL)
     collect_seldom()
-    return _app(settings)
+    front = _front(settings, listener)
+    signal.signal(signal.SIGTERM, lambda *_: front.stop())
+    front.run()
 
 
-def _app(settings: WebSettings) -> Flask:
+def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
     folder = Path(settings.data_dir)
     store = RedisFlagStore(settings.redis_url, settings.namespace)
     counters, residents = Counters(), Residents()
@@ -126,19 +122,19 @@ def _app(settings: WebSettings) -> Flask:
         gate=gate,
         origins=frozenset(settings.cors_origins),
         contexts=read_context_keys(settings.context_keys) if settings.context_keys else None,
-        fast=settings.fast_path,
         console_secret=console_secret(folder),
     )
     flask = create_app(parts)
-    bodies = BodyWatch(flask.wsgi_app, partial(_replace, intake))
-    Repeated("bodies", bodies.look, LOOK_EVERY).start()
-    flask.wsgi_app = bodies  # type: ignore[method-assign]
-    return flask
-
-
-def _replace(intake: Intake) -> None:
-    hand_over_last(intake)
-    end_now()
+    checker = Checker(follower, counters.beside(), exposures.served)
+    usual = FastPath(flask.wsgi_app, checker, gate, parts.stream, parts.origins)
+    tls = settings.tls
+    return Front(
+        listener,
+        usual.sender if settings.fast_path else lambda _: None,
+        usual.answer,
+        partial(Others, flask.wsgi_app, secure=tls is not None),
+        dressed=encrypted(tls.cert, tls.key) if tls else None,
+    )
 
 
 def _where_streams_are(folder: Path) -> Callable[[], str | None]:
@@ -147,12 +143,6 @@ def _where_streams_are(folder: Path) -> Callable[[], str | None]:
     streams.look()
     Repeated("streams", streams.look, LOOK_FOR_STREAMS_EVERY).start()
     return lambda: streams.current
-
-
-def _end_when_told() -> None:
-    """Until granian takes signals: a worker is forked with another process's handlers, which do nothing here."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _first_answer(follower: Follower) -> None:

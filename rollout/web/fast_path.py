@@ -7,10 +7,10 @@ the same bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rollout.core.errors import RolloutError
 from rollout.core.flags import TARGETING_ATTRIBUTE
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 CHECK = "/v1/flags/"
 EVALUATE_ALL = "/ofrep/v1/evaluate/flags"
 EVALUATE = EVALUATE_ALL + "/"
+USUAL_PATHS = (CHECK, EVALUATE_ALL)
+UNUSUAL_HEADERS = frozenset({"HTTP_UPGRADE", "HTTP_TRANSFER_ENCODING", "HTTP_ROLLOUT_CONTEXT"})
 
 JSON_TYPES = frozenset(
     {
@@ -45,9 +47,19 @@ PLAIN_HOST = re.compile(
 LENGTH = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What a request's headers say: the key, whether the body is JSON, how long it is, the page that is known."""
+
+    token: str | None
+    is_json: bool
+    length: str
+    known: str | None
+
+
 class FastPath:
-    """A WSGI application in front of another, for the one thread that answers requests. `checker` and `gate` are those
-    of the views. `origins`: web pages of these may ask, and are answered by Flask."""
+    """For one thread that answers requests: by `answer`, or as a WSGI application in front of another. `checker` and
+    `gate` are those of the views. `origins`: web pages of these may ask, and are answered by Flask."""
 
     def __init__(
         self,
@@ -70,88 +82,95 @@ class FastPath:
         self._items: dict[bool, WrittenItems] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        prepared = self._answer(environ) if self._is_usual(environ) else None
+        prepared = self._answer_to(environ)
         if prepared is None:
             return self._application(environ, start_response)
         start_response(prepared.line, prepared.headers)
         return [prepared.body]
 
-    def _is_usual(self, environ: WSGIEnvironment) -> bool:
-        if not environ["PATH_INFO"].startswith((CHECK, EVALUATE_ALL)):
-            return False
-        if not is_plain_host(environ.get("HTTP_HOST", "")) or environ.get("SCRIPT_NAME"):
-            return False
-        if "HTTP_UPGRADE" in environ or "HTTP_TRANSFER_ENCODING" in environ or "HTTP_ROLLOUT_CONTEXT" in environ:
-            return False
-        return not (self._origins and "HTTP_ORIGIN" in environ)
+    def sender(self, headers: Mapping[str, Any]) -> Sender | None:
+        """What usual headers, as WSGI names them, say of who asks and how; None of others."""
+        if not PLAIN_HOST.fullmatch(headers.get("HTTP_HOST", "")) or not UNUSUAL_HEADERS.isdisjoint(headers):
+            return None
+        if self._origins and "HTTP_ORIGIN" in headers:
+            return None
+        token = token_in(headers.get("HTTP_AUTHORIZATION", ""), headers.get("HTTP_X_API_KEY"))
+        is_json = headers.get("CONTENT_TYPE") in JSON_TYPES
+        return Sender(token, is_json, headers.get("CONTENT_LENGTH", ""), headers.get("HTTP_IF_NONE_MATCH"))
 
-    def _answer(self, environ: WSGIEnvironment) -> Prepared | None:
+    def answer(self, method: str, path: str, query: str, sender: Sender, body: bytes) -> Prepared | None:
         """None where Flask shall answer, and say what is wrong where something is. It lets the caller in again, so
         what was taken of the key's rate is given back."""
-        path, token = (
-            environ["PATH_INFO"],
-            token_in(environ.get("HTTP_AUTHORIZATION", ""), environ.get("HTTP_X_API_KEY")),
-        )
+        if not path.startswith(USUAL_PATHS):
+            return None
+        gate, token = self._gate, sender.token
         try:
-            self._refuse_keys_in(path, environ.get("QUERY_STRING", ""))
-            caller = self._gate.caller(token)
+            if "%" in query or "rk_" in query or "rk_" in path:
+                gate.refuse_url(path, query.encode(errors="surrogatepass"))
+            caller = gate.caller(token)
         except RolloutError:
             return None
         try:
             caller.check(Permission.EVALUATE)
-            prepared = self._answer_to(caller, path, environ)
+            prepared = None
+            if method == "GET":
+                prepared = self._check(caller, path, query, sender)
+            elif method == "POST" and sender.is_json and not query:
+                prepared = self._evaluation(caller, path, body, sender.known)
         except (RolloutError, Unusual, ValueError, RecursionError):
             prepared = None
         if prepared is None:
-            self._gate.give_back(token)
+            gate.give_back(token)
         return prepared
 
-    def _refuse_keys_in(self, path: str, query: str) -> None:
-        if "rk_" in path or "rk_" in query or "%" in query:
-            self._gate.refuse_url(path, query.encode(errors="surrogatepass"))
-
-    def _answer_to(self, caller: Caller, path: str, environ: WSGIEnvironment) -> Prepared | None:
-        method = environ["REQUEST_METHOD"]
-        if method == "GET" and path.startswith(CHECK):
-            return self._check(caller, path[len(CHECK) :], environ)
-        if method != "POST" or not path.startswith(EVALUATE_ALL) or environ.get("QUERY_STRING"):
+    def _answer_to(self, environ: WSGIEnvironment) -> Prepared | None:
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if not path.startswith(USUAL_PATHS) or environ.get("SCRIPT_NAME"):
             return None
+        sender = self.sender(environ)
+        if sender is None or (body := body_of(environ, sender) if method == "POST" else b"") is None:
+            return None
+        return self.answer(method, path, environ.get("QUERY_STRING", ""), sender, body)
+
+    def _evaluation(self, caller: Caller, path: str, body: bytes, known: str | None) -> Prepared | None:
         if path == EVALUATE_ALL:
-            return self._evaluate_all(caller, environ)
-        return self._evaluate(caller, path[len(EVALUATE) :], environ) if path.startswith(EVALUATE) else None
+            return self._evaluate_all(caller, body, known)
+        return self._evaluate(caller, path[len(EVALUATE) :], body) if path.startswith(EVALUATE) else None
 
-    def _check(self, caller: Caller, key: str, environ: WSGIEnvironment) -> Prepared | None:
-        prepared = self._in_force(caller)
-        flag = prepared.snapshot.evaluator.flags.get(key)
-        if flag is None or key in prepared.hidden or environ.get("CONTENT_LENGTH"):
+    def _check(self, caller: Caller, path: str, query: str, sender: Sender) -> Prepared | None:
+        if sender.length or not path.startswith(CHECK):
             return None
-        context, ignored = self._readers[caller.is_app].query(environ.get("QUERY_STRING", ""))
+        prepared, key = self._in_force(caller), path[len(CHECK) :]
+        flag = prepared.snapshot.evaluator.flags.get(key)
+        if flag is None or key in prepared.hidden:
+            return None
+        context, ignored = self._readers[caller.is_app].query(query)
         answer = flag(context)
         self._counters.checked(answer)
         self._served((answer,), context.get(TARGETING_ATTRIBUTE))
         return self._counted("check", prepared.check(answer), ignored)
 
-    def _evaluate(self, caller: Caller, key: str, environ: WSGIEnvironment) -> Prepared | None:
+    def _evaluate(self, caller: Caller, key: str, body: bytes) -> Prepared | None:
         prepared = self._in_force(caller)
         flag = prepared.snapshot.evaluator.flags.get(key)
         if flag is None or key in prepared.hidden:
             return None
-        context, ignored = self._readers[caller.is_app].body(body_of(environ))
+        context, ignored = self._readers[caller.is_app].body(body)
         answer = flag(context)
         self._counters.checked(answer)
         self._served((answer,), context.get(TARGETING_ATTRIBUTE))
         return self._counted("evaluate_one", prepared.evaluation(answer), ignored)
 
-    def _evaluate_all(self, caller: Caller, environ: WSGIEnvironment) -> Prepared | None:
+    def _evaluate_all(self, caller: Caller, body: bytes, known: str | None) -> Prepared | None:
         prepared = self._in_force(caller)
         if prepared.stale and not prepared.snapshot.revision:
             return None  # there is nothing to answer from
-        context, ignored = self._readers[caller.is_app].body(body_of(environ))
+        context, ignored = self._readers[caller.is_app].body(body)
         answers = prepared.snapshot.evaluator.all(context)
         if prepared.hidden:
             answers = tuple(answer for answer in answers if answer.flag not in prepared.hidden)
         page = prepared.page(answers, self._gate.ticket(caller) if prepared.stream else None)
-        chosen = chosen_of(page, environ.get("HTTP_IF_NONE_MATCH"))
+        chosen = chosen_of(page, known)
         self._counters.all_checked(answers)
         self._served(answers, context.get(TARGETING_ATTRIBUTE))
         return self._counted("evaluate_all", chosen, ignored)
@@ -185,25 +204,17 @@ class FastPath:
         return prepared
 
 
-@lru_cache(maxsize=256)
-def is_plain_host(host: str) -> bool:
-    """Of names that cannot be, Flask says that the request is bad."""
-    return PLAIN_HOST.fullmatch(host) is not None
-
-
-def body_of(environ: WSGIEnvironment) -> bytes:
-    """A small JSON body, which Flask can still read afterwards. Raises Unusual, with as good a body, for any other."""
-    announced = environ.get("CONTENT_LENGTH", "")
-    if environ.get("CONTENT_TYPE") not in JSON_TYPES or not LENGTH.fullmatch(announced) or int(announced) > SMALL_BODY:
-        raise Unusual
-    size, stream = int(announced), environ["wsgi.input"]
+def body_of(environ: WSGIEnvironment, sender: Sender) -> bytes | None:
+    """A small JSON body, which Flask can still read afterwards; None, with as good a body, of any other."""
+    if not sender.is_json or not LENGTH.fullmatch(sender.length) or int(sender.length) > SMALL_BODY:
+        return None
+    size, stream = int(sender.length), environ["wsgi.input"]
     body: bytes = stream.read(size)
     while len(body) < size and (more := stream.read(size - len(body))):
         body += more
-    environ["wsgi.input"] = BytesIO(body)
-    if len(body) < size:
-        raise Unusual
-    return body
+    besides = stream.read(SMALL_BODY) if environ.get("wsgi.input_terminated") else b""
+    environ["wsgi.input"] = BytesIO(body + besides)
+    return body if len(body) == size and not besides else None
 
 
 def chosen_of(page: Page, known: str | None) -> Prepared:

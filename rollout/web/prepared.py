@@ -19,7 +19,7 @@ from rollout.web.responses import HEADERS, JsonResponse
 LIMIT = 4 * 1024 * 1024
 """Bytes that are kept of each of the three kinds of answers."""
 
-OVERHEAD = 700  # bytes that an answer takes besides its body, about
+OVERHEAD = 1000  # bytes that an answer takes besides its body, which is there twice, about
 
 Headers = list[tuple[str, str]]
 Trailing = tuple[tuple[str, str], ...]
@@ -28,12 +28,14 @@ What = TypeVar("What")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """What a WSGI server is given."""
+    """What a WSGI server is given; and the same as bytes, in two parts, between which the date belongs."""
 
     status: int
     line: str
     headers: Headers
     body: bytes
+    start: bytes
+    rest: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,11 +56,11 @@ class Kept(Generic[What]):
         self._size = 0
 
     def keep(self, key: Hashable, what: What, size: int) -> What:
-        if self._size + size > self._limit:
+        if self._size + 2 * size > self._limit:
             self.found.clear()
             self._size = 0
         self.found[key] = what
-        self._size += size + OVERHEAD
+        self._size += 2 * size + OVERHEAD
         return what
 
 
@@ -127,4 +129,7 @@ def prepare(body: bytes, status: int = 200, more: Trailing = (), trailing: Trail
     said = [("Content-Type", JsonResponse.default_mimetype), ("Content-Length", str(len(body)))]
     headers: Headers = [*(() if status == 304 else said), *more, *HEADERS, *trailing]
     phrase = "OK" if status == 200 else HTTPStatus(status).phrase.upper()
-    return Prepared(status, f"{status} {phrase}", headers, body)
+    line = f"{status} {phrase}"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    start, rest = f"HTTP/1.1 {line}\r\nDate: ", f"\r\n{lines}\r\n"
+    return Prepared(status, line, headers, body, start.encode("latin-1"), rest.encode("latin-1") + body)

@@ -17,7 +17,6 @@ from pathlib import Path
 import orjson
 import pytest
 
-from rollout.bootstrap.bodies import PATIENCE, BodyWatch
 from rollout.bootstrap.file_keeper import FileKeeper
 from rollout.bootstrap.file_reports import FileReports
 from rollout.bootstrap.heartbeat import Heartbeat
@@ -294,40 +293,6 @@ class TestMemory:
         Operations(store).kill("payments", Request(Actor("test")))
         follower.follow(timedelta(0))
         assert (follower.current.revision, len(settled)) == (2, 1)
-
-
-class TestBodyWatch:
-    class Stalled:
-        def __init__(self) -> None:
-            self.goes_on = threading.Event()
-
-        def read(self, size: int = -1) -> bytes:
-            self.goes_on.wait(20)
-            return b"body"
-
-    def test_gives_up_when_a_body_does_not_come_and_not_before(self, monkeypatch: pytest.MonkeyPatch):
-        given_up: list[int] = []
-        body = self.Stalled()
-        watch = BodyWatch(lambda environ, _: [environ["wsgi.input"].read(4)], lambda: given_up.append(1))
-        watch.look()
-        request = threading.Thread(target=watch, args=[{"CONTENT_LENGTH": "4", "wsgi.input": body}, None])
-        request.start()
-        eventually(lambda: watch._waiting_since is not None)
-        watch.look()
-        assert not given_up
-        now = time.monotonic()
-        monkeypatch.setattr(time, "monotonic", lambda: now + PATIENCE + 1)
-        watch.look()
-        assert given_up
-        body.goes_on.set()
-        request.join()
-        watch.look()
-        assert len(given_up) == 1
-
-    def test_a_request_without_a_body_is_left_alone(self):
-        environ = {"wsgi.input": object()}
-        seen = BodyWatch(lambda environ, _: [environ["wsgi.input"]])(environ, lambda *_: None)
-        assert list(seen) == [environ["wsgi.input"]]
 
 
 def test_a_web_process_that_never_comes_up_is_given_up(capfd: pytest.CaptureFixture[str]):

@@ -14,7 +14,7 @@ from rollout.bootstrap.settings import Address
 
 def listening(port: int = 0, *, shared: bool = False) -> socket.socket:
     listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as granian does
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the workers have it
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
     listener.bind(("127.0.0.1", port))
     listener.listen()

@@ -148,7 +148,7 @@ PROGRAM = """\
 import importlib.resources, importlib.util, sys
 from rollout.client import Rollout
 
-for name in ("flask", "redis", "yaml", "pydantic", "orjson", "click", "granian"):
+for name in ("flask", "redis", "yaml", "pydantic", "orjson", "click", "waitress"):
     assert importlib.util.find_spec(name) is None, name
 assert importlib.resources.files("rollout").joinpath("py.typed").is_file()
 with Rollout(sys.argv[1]) as flags:

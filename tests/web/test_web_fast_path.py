@@ -323,7 +323,7 @@ def test_before_there_are_flags_flask_says_so() -> None:
 def test_what_is_kept_has_a_bound() -> None:
     kept: Kept[Prepared] = Kept(limit=10_000)
     for number in range(1000):
-        kept.keep(number, Prepared(200, "", [], b""), 1000)
+        kept.keep(number, Prepared(200, "", [], b"", b"", b""), 1000)
         assert len(kept.found) <= 10
     assert 999 in kept.found
 

@@ -1,0 +1,33 @@
+"""Answers as bytes. All but the date is written once, since millions of requests get the same one."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from typing import Protocol
+
+
+class Answer(Protocol):
+    """What is sent back, in two parts, between which the date belongs."""
+
+    @property
+    def start(self) -> bytes:
+        """The status line, and "Date: "."""
+
+    @property
+    def rest(self) -> bytes:
+        """The other headers, beginning with the end of the date's line, and the body."""
+
+
+class Date:
+    """The time as HTTP writes it (RFC 9110, 5.6.7), made anew each second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = b""
+
+    def at(self, now: float) -> bytes:
+        """`now`: seconds since 1970."""
+        second = int(now)
+        if second != self._second:
+            self._second, self._text = second, formatdate(second, usegmt=True).encode()
+        return self._text
