@@ -6,6 +6,7 @@ holds up nobody, and lets one thread answer. Then the connection goes back to th
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -46,6 +47,8 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+log = logging.getLogger(__name__)
+
 Largest: TypeAlias = Callable[[str, Mapping[str, str]], int]
 
 
@@ -70,19 +73,27 @@ class Others:
         settings = _Settings(unix_socket="unused", url_scheme="https" if secure else "http", **SETTINGS)
         settings.largest = largest
         self._server = _Server(application, returned, settings)
-        self._thread = threading.Thread(target=self._server.run, name="others", daemon=True)
-        self._thread.start()
+        self._stopping = False
+        threading.Thread(target=self._run, name="others", daemon=True).start()
 
     def take(self, connection: Connection, data: bytes) -> None:
-        self._server.coming += 1
+        self._server.coming.add(connection)
         self._server.trigger.pull_trigger(lambda: self._server.admit(connection, data))
 
     @property
     def busy(self) -> int:
-        return len(self._server.active_channels) + self._server.coming
+        return len(self._server.active_channels) + len(self._server.coming)
 
     def stop(self) -> None:
+        self._stopping = True
         self._server.task_dispatcher.shutdown(timeout=0.1)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._server.run()
+            except Exception:  # without it, nothing but checks would be answered any more
+                log.exception("the server for all that is not a check begins again")
 
 
 class _Settings(Adjustments):  # type: ignore[misc]  # waitress has no types
@@ -96,16 +107,16 @@ class _Server(UnixWSGIServer):  # type: ignore[misc]  # waitress has no types
         self, application: WSGIApplication, returned: Callable[[Connection, bytes], None], settings: _Settings
     ) -> None:
         self.returned = returned
-        self.coming = 0  # connections that were taken and not admitted yet
+        self.coming: set[Connection] = set()  # that were taken and not admitted yet
         unreachable = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         super().__init__(application, {}, _start=False, _sock=unreachable, adj=settings, bind_socket=False)
 
     def admit(self, connection: Connection, data: bytes) -> None:
-        self.coming -= 1
         if len(self.active_channels) >= MOST:
             self._let_go()
         with suppress(OSError):  # it is gone
             _Channel(self, connection, data)
+        self.coming.discard(connection)
 
     def readable(self) -> bool:
         super().readable()  # which looks after those who are silent
