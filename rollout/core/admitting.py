@@ -1,6 +1,6 @@
 """Flags on which nothing but their admissions decides, with one answer for each: nearly all flags are such. One of them
-becomes a function of just the shape that it needs; all of a ruleset together are answered in one go, where each segment
-is asked once for everybody's flags. Both give the very answers that were made at compile time.
+becomes a function of just the shape that it needs; for all of a ruleset together see `together`. Both give the very
+answers that were made at compile time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rollout.core.evaluation import Answer
 
     Evaluate: TypeAlias = Callable[[Context], Answer]
-    Together: TypeAlias = Callable[[Context], tuple[Answer, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,67 +128,3 @@ def _any_of(flag: Admitting, admissions: Sequence[tuple[Predicate | None, int, A
             return broken
 
     return evaluate
-
-
-Row: TypeAlias = "tuple[Evaluate | None, str, str, tuple[tuple[int, int, Answer], ...], Answer | None, Answer | None]"
-"""A flag among all: how to ask it where it is not plain, else its salt, what it goes by, its admissions (with the
-segment's number, -1 for everyone), who is not admitted, and who has no targeting key."""
-
-
-def row_of(ask: Evaluate, flag: Admitting | None, numbers: Mapping[str, int]) -> Row:
-    """`numbers`: of the segments, in their order."""
-    if flag is None or any(audience not in numbers and audience != EVERYONE for audience, _, _ in flag.admissions):
-        return ask, "", "", (), None, None
-    admissions = tuple(
-        (numbers.get(audience, -1), threshold, served) for audience, threshold, served in flag.admissions
-    )
-    return None, flag.salt, flag.bucket_by, admissions, flag.nobody, flag.keyless
-
-
-def together(flags: Mapping[str, Evaluate], rows: Sequence[Row], segments: Mapping[str, Predicate]) -> Together:
-    """All flags as one function, in their order. Where a segment turns out to be broken each is asked alone, so that
-    no others fail than those that ask for it."""
-    predicates = tuple(segments.values())
-    unasked: tuple[bool | None, ...] = (None,) * len(predicates)
-    asks = tuple(flags.values())
-
-    def evaluate(context: Context) -> tuple[Answer, ...]:
-        try:
-            return tuple(_answers(rows, predicates, list(unasked), context))
-        except Exception:
-            return tuple([ask(context) for ask in asks])
-
-    return evaluate
-
-
-def _answers(
-    rows: Sequence[Row], predicates: Sequence[Predicate], held: list[bool | None], context: Context
-) -> list[Answer]:
-    answers: list[Answer] = []
-    add = answers.append
-    for ask, salt, bucket_by, admissions, nobody, keyless in rows:
-        if ask is not None:
-            add(ask(context))
-            continue
-        found, place = nobody, -1
-        for number, threshold, served in admissions:
-            if number >= 0:
-                inside = held[number]
-                if inside is None:
-                    inside = held[number] = predicates[number](context)
-                if not inside:
-                    continue
-            if threshold == HASHES:
-                found = served
-                break
-            if place < 0:
-                targeting_key = context.get(bucket_by)
-                if not targeting_key:
-                    found = keyless
-                    continue
-                place = hash32(f"{salt}:{targeting_key}", 0, False)
-            if place < threshold:
-                found = served
-                break
-        add(found)  # type: ignore[arg-type]  # only rows with an `ask` have none
-    return answers

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from rollout.core.admitting import Admitting, Row, admit, row_of, together
+from rollout.core.admitting import Admitting, admit
 from rollout.core.attributes import Attribute, read_value
 from rollout.core.bucketing import hash32, splitter
 from rollout.core.conditions import Context, Predicate, compile_condition, compile_match, compile_segments
@@ -23,6 +23,7 @@ from rollout.core.members import Membership
 from rollout.core.ruleset import Admission, Excluded, FlagRules, Ruleset
 from rollout.core.segments import EVERYONE, AttributeCondition, OneOf
 from rollout.core.shares import EVERYBODY, HASHES
+from rollout.core.together import together
 
 
 class Reason(StrEnum):
@@ -78,7 +79,7 @@ class Evaluator:
     ruleset: Ruleset
     flags: Mapping[str, Evaluate]
     segments: Mapping[str, Predicate] = field(default_factory=dict)
-    rows: Mapping[str, Row] = field(default_factory=dict)
+    plain: Mapping[str, Admitting | None] = field(default_factory=dict)  # those on which only admissions decide
     all: Callable[[Context], tuple[Answer, ...]] = lambda _: ()  # every flag's answer, in their order
 
 
@@ -97,16 +98,14 @@ def compile_ruleset(
         segments = compile_segments(ruleset.segments, ruleset.attributes, members)
     order = needed_first({key: rules.requires for key, rules in ruleset.flags.items()})
     compiled = _unchanged(ruleset, previous, order) if previous is not None and same_ground else {}
-    rows = {key: previous.rows[key] for key in compiled} if previous is not None else {}
-    numbers = {name: number for number, name in enumerate(segments)}
+    plain = {key: previous.plain[key] for key in compiled} if previous is not None else {}
     for key in order:
         if key not in compiled:
             rules = ruleset.flags[key]
             required = [(other, compiled[other]) for other in rules.requires if other in compiled]
-            compiled[key], plain = compile_flag(rules, required, ruleset.attributes, segments)
-            rows[key] = row_of(compiled[key], plain, numbers)
+            compiled[key], plain[key] = compile_flag(rules, required, ruleset.attributes, segments)
     flags = {key: compiled[key] for key in ruleset.flags}
-    return Evaluator(ruleset, flags, segments, rows, together(flags, [rows[key] for key in flags], segments))
+    return Evaluator(ruleset, flags, segments, plain, together(flags, plain, segments))
 
 
 def _unchanged(ruleset: Ruleset, previous: Evaluator, order: list[str]) -> dict[str, Evaluate]:
