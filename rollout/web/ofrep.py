@@ -5,10 +5,10 @@ a success.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import mmh3
 import orjson
 from flask import Blueprint, Response, request
 
@@ -58,7 +58,8 @@ def ofrep(
         streams = event_streams(stream(), gate.ticket(caller()))
         # An app is told other answers, which are made anew each time.
         write = items_body if caller().is_app else items.of
-        body = bulk_body(checked.answers.values(), checked.revision, checked.stale or behind, streams, write)
+        rest = after_items(checked.revision, checked.stale or behind, streams)
+        body = bulk_body(write(checked.answers.values()), rest)
         etag = etag_of(body)
         known = request.if_none_match.contains_weak(etag) and _agrees(told, checked.revision, etag)
         response = JsonResponse(status=304) if known else json_response(body)
@@ -131,22 +132,22 @@ def items_body(answers: Iterable[Answer]) -> bytes:
     return b",".join(map(item_body, answers))
 
 
-def bulk_body(
-    answers: Iterable[Answer],
-    revision: int,
-    stale: bool,
-    streams: list[dict[str, Any]],
-    items: Callable[[Iterable[Answer]], bytes] = items_body,
-) -> bytes:
+def bulk_body(items: bytes, rest: bytes) -> bytes:
     """The answer to `POST /ofrep/v1/evaluate/flags`. A flag that cannot be evaluated is one failed item."""
+    return b'{"flags":[' + items + rest
+
+
+def after_items(revision: int, stale: bool, streams: list[dict[str, Any]]) -> bytes:
+    """What that answer says of all flags."""
     rest: dict[str, Any] = {"metadata": {"revision": revision, "stale": stale}}
     if streams:
         rest["eventStreams"] = streams
-    return b'{"flags":[' + items(answers) + b"]," + orjson.dumps(rest)[1:]
+    return b"]," + orjson.dumps(rest)[1:]
 
 
 def etag_of(body: bytes) -> str:
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
+    """MurmurHash3 of 128 bits, in a tenth of a cryptographic hash's time: nobody gains by two answers with one etag."""
+    return mmh3.mmh3_x64_128_digest(body).hex()
 
 
 class WrittenItems:

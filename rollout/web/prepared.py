@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
@@ -13,13 +14,22 @@ from rollout.core.evaluation import Answer
 from rollout.service.gate import Caller
 from rollout.service.snapshot import Snapshot
 from rollout.web.evaluate import as_told_to, check_body, is_for_apps
-from rollout.web.ofrep import WrittenItems, bulk_body, etag_of, evaluation_body, evaluation_status, event_streams
+from rollout.web.ofrep import (
+    WrittenItems,
+    after_items,
+    bulk_body,
+    etag_of,
+    evaluation_body,
+    evaluation_status,
+    event_streams,
+)
 from rollout.web.responses import HEADERS, JsonResponse
 
 LIMIT = 4 * 1024 * 1024
 """Bytes that are kept of each of the three kinds of answers."""
 
 OVERHEAD = 1000  # bytes that an answer takes besides its body, which is there twice, about
+MOST_MARKS = 16_384  # of pages that were written once
 
 Headers = list[tuple[str, str]]
 Trailing = tuple[tuple[str, str], ...]
@@ -40,11 +50,16 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """All flags' answers, and what those are told who have them already."""
+    """All flags' answers."""
 
     etag: str
     whole: Prepared
-    unchanged: Prepared
+    trailing: Trailing
+
+    @property
+    def unchanged(self) -> Prepared:
+        """What those are told who have it already."""
+        return prepare(b"", 304, _quoted(self.etag), self.trailing)
 
 
 class Kept(Generic[What]):
@@ -89,6 +104,8 @@ class PreparedAnswers:
         self._checks: Kept[Prepared] = Kept()
         self._evaluations: Kept[Prepared] = Kept()
         self._pages: Kept[Page] = Kept()
+        self._written_once: set[int] = set()
+        self._rest: tuple[str | None, bytes] | None = None
         self._items = items
 
     def check(self, answer: Answer) -> Prepared:
@@ -113,12 +130,29 @@ class PreparedAnswers:
         found = self._pages.found.get((answers, ticket))
         if found is not None:
             return found
-        streams = event_streams(self.stream, ticket)
-        body = bulk_body(answers, self.snapshot.revision, self.stale, streams, self._items.of)
+        body = bulk_body(self._items.of(answers), self._after_items(ticket))
         etag = etag_of(body)
-        quoted = (("ETag", f'"{etag}"'),)
-        page = Page(etag, self._prepare(body, more=quoted), self._prepare(b"", 304, quoted))
-        return self._pages.keep((answers, ticket), page, len(body) + OVERHEAD + 8 * len(answers))
+        page = Page(etag, self._prepare(body, more=_quoted(etag)), self._trailing)
+        if self._comes_again(answers):
+            self._pages.keep((answers, ticket), page, len(body) + OVERHEAD + 8 * len(answers))
+        return page
+
+    def _after_items(self, ticket: str | None) -> bytes:
+        if self._rest is None or self._rest[0] != ticket:
+            streams = event_streams(self.stream, ticket)
+            self._rest = ticket, after_items(self.snapshot.revision, self.stale, streams)
+        return self._rest[1]
+
+    def _comes_again(self, answers: tuple[Answer, ...]) -> bool:
+        """Where many shares part people, nearly each has a page of its own: keeping those costs more than writing them,
+        since every one of them goes through the processor's caches once more."""
+        mark = hash(answers)
+        if mark in self._written_once:
+            return True
+        if len(self._written_once) >= MOST_MARKS:
+            self._written_once.clear()
+        self._written_once.add(mark)
+        return False
 
     def _prepare(self, body: bytes, status: int = 200, more: Trailing = ()) -> Prepared:
         return prepare(body, status, more, self._trailing)
@@ -126,10 +160,24 @@ class PreparedAnswers:
 
 def prepare(body: bytes, status: int = 200, more: Trailing = (), trailing: Trailing = ()) -> Prepared:
     """With the headers that Flask gives it, in their order."""
-    said = [("Content-Type", JsonResponse.default_mimetype), ("Content-Length", str(len(body)))]
-    headers: Headers = [*(() if status == 304 else said), *more, *HEADERS, *trailing]
-    phrase = "OK" if status == 200 else HTTPStatus(status).phrase.upper()
-    line = f"{status} {phrase}"
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    start, rest = f"HTTP/1.1 {line}\r\nDate: ", f"\r\n{lines}\r\n"
+    headers: Headers = [] if status == 304 else [_CONTENT_TYPE, ("Content-Length", str(len(body)))]
+    headers += more
+    headers += HEADERS
+    headers += trailing
+    line = _line(status)
+    start = f"HTTP/1.1 {line}\r\nDate: "
+    rest = "\r\n" + "".join([f"{name}: {value}\r\n" for name, value in headers]) + "\r\n"
     return Prepared(status, line, headers, body, start.encode("latin-1"), rest.encode("latin-1") + body)
+
+
+_CONTENT_TYPE = ("Content-Type", JsonResponse.default_mimetype)
+
+
+@cache
+def _line(status: int) -> str:
+    phrase = "OK" if status == 200 else HTTPStatus(status).phrase.upper()
+    return f"{status} {phrase}"
+
+
+def _quoted(etag: str) -> Trailing:
+    return (("ETag", f'"{etag}"'),)
