@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 
 from rollout.core.keys import Key, Keys
 
@@ -20,7 +21,7 @@ def ticket_of(key: Key, now: float) -> str:
     """`now`: seconds since 1970. Sealed with what the store keeps of the key, which all servers have (HMAC-SHA-256, RFC
     2104)."""
     ends = int(now) // ANEW * ANEW + LASTS
-    return f"{key.id}.{ends}.{_seal(key, ends)}"
+    return f"{key.id}.{ends}.{_seal(key.id, key.digest, ends)}"
 
 
 def holder(ticket: str, keys: Keys, now: float) -> Key | None:
@@ -29,8 +30,9 @@ def holder(ticket: str, keys: Keys, now: float) -> Key | None:
     key = keys.get(found[1]) if found else None
     if found is None or key is None or not now < int(found[2]) <= now + LASTS:
         return None
-    return key if hmac.compare_digest(found[3], _seal(key, int(found[2]))) else None
+    return key if hmac.compare_digest(found[3], _seal(key.id, key.digest, int(found[2]))) else None
 
 
-def _seal(key: Key, ends: int) -> str:
-    return hmac.new(key.digest.encode(), f"rollout-stream:v1:{key.id}:{ends}".encode(), hashlib.sha256).hexdigest()
+@lru_cache(maxsize=1024)  # each page has one, and for ANEW seconds it is the same for all who show this key
+def _seal(key_id: str, digest: str, ends: int) -> str:
+    return hmac.new(digest.encode(), f"rollout-stream:v1:{key_id}:{ends}".encode(), hashlib.sha256).hexdigest()

@@ -52,7 +52,7 @@ class _Group:
             for place, (flag, (_, _, open_shares)) in enumerate(zip(self.flags, made, strict=True))
             for threshold, served in reversed(open_shares)
         )
-        unadmitted, keyless = (tuple(one[index] for one in made) for index in (0, 1))
+        unadmitted, keyless = tuple([one[0] for one in made]), tuple([one[1] for one in made])
         found = self.settled[inside] = _Settled(unadmitted, keyless, shares)
         return found
 

@@ -231,6 +231,8 @@ class Gate:
 
 def token_in(authorization: str, api_key: str | None) -> str | None:
     """What was sent as a key, in `Authorization: Bearer` or `X-API-Key`."""
+    if authorization[:7] == "Bearer ":  # as nearly everybody writes it
+        return authorization[7:].strip()
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else api_key
 

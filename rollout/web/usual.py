@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from rollout.core.attributes import Attribute, Value
-from rollout.core.context import MAX_ATTRIBUTES, read_context
+from rollout.core.attributes import Attribute, AttributeType, Value
+from rollout.core.context import MAX_ATTRIBUTES, MAX_TEXT, read_context
 from rollout.core.flags import TARGETING_ATTRIBUTE
 from rollout.web.evaluate import read_pairs
-from rollout.web.ofrep import context_in
+from rollout.web.ofrep import TARGETING_KEY, context_in
 from rollout.web.reading import parse_json
 
 REMEMBERED = 4096  # pairs such as country=IN; there are few of most of them
@@ -35,6 +35,15 @@ class UsualReader:
         self.attributes = attributes
         self._believed = believed
         self._pairs: dict[str, tuple[str, Value | None, int]] = {}
+        by_kind = _that_count(attributes, believed)
+        self._texts = by_kind[AttributeType.STRING]
+        self._kept: dict[type, frozenset[str]] = {
+            bool: by_kind[AttributeType.BOOLEAN],
+            int: by_kind[AttributeType.NUMBER],
+        }
+        self._known: dict[str, set[str]] = {  # versions and times that were read before and found right
+            name: set() for name in by_kind[AttributeType.VERSION] | by_kind[AttributeType.DATETIME]
+        }
 
     def query(self, query: str) -> tuple[dict[str, Value], int]:
         """The context in a query as the server gave it, and how many attributes were ignored."""
@@ -61,10 +70,41 @@ class UsualReader:
 
     def body(self, body: bytes) -> tuple[dict[str, Value], int]:
         """The same of OFREP's request."""
-        document = read_document(body)
+        document = orjson.loads(body)
+        given = plain_context(document, body)
+        if given is not None and self._are_right(given):
+            key = given.pop(TARGETING_KEY, None)
+            if key is not None and TARGETING_ATTRIBUTE not in given:
+                given[TARGETING_ATTRIBUTE] = key
+            return given, 0
+        document = read_document(document, body)
         if not isinstance(document, dict):
             raise Unusual
-        return read_context(context_in(document), self.attributes, believed=self._believed)
+        read = read_context(context_in(document), self.attributes, believed=self._believed)
+        self._know(read[0])
+        return read
+
+    def _are_right(self, given: Mapping[str, Any]) -> bool:
+        """Whether `read_context` would take these as they stand, and ignore none; some others are right as well."""
+        texts, known, kept = self._texts, self._known, self._kept
+        for name, value in given.items():
+            if type(value) is str:
+                if name in texts:
+                    if value.isprintable() and len(value) <= MAX_TEXT:
+                        continue
+                elif name in known and value in known[name]:
+                    continue
+            elif name in kept.get(type(value), ()):
+                continue
+            return False
+        return True
+
+    def _know(self, context: Mapping[str, Value]) -> None:
+        """What was read and found right is known by heart from now on."""
+        for name in context.keys() & self._known.keys():
+            if len(self._known[name]) >= REMEMBERED:
+                self._known[name].clear()
+            self._known[name].add(str(context[name]))
 
     def _read(self, pair: str) -> tuple[str, Value | None, int]:
         """The name, the value where it counts, and 1 for an attribute that nobody declared."""
@@ -72,6 +112,8 @@ class UsualReader:
             name, text = _decoded(pair)
         else:
             name, _, text = pair.partition("=")
+        if name == TARGETING_ATTRIBUTE and name in self._texts and text.isprintable() and len(text) <= MAX_TEXT:
+            return name, text, 0  # the one that is new each time
         context, ignored = read_context({name: text}, self.attributes, believed=self._believed)
         read = (name, context.get(name), ignored)
         if name != TARGETING_ATTRIBUTE and len(pair) <= LONGEST_REMEMBERED:
@@ -91,17 +133,35 @@ def _decoded(pair: str) -> tuple[str, str]:
     return pairs[0]
 
 
-def read_document(body: bytes) -> Any:
-    """As `parse_json` reads it, in a sixth of the time where no value is a fraction or an object and no text has a
-    colon. Raises ValueError as orjson does, or InvalidJson."""
-    document = orjson.loads(body)
+def plain_context(document: Any, body: bytes) -> dict[str, Any] | None:
+    """The context in what orjson read, where no name stood twice, nor a colon in a text, and nothing is beside it."""
     if type(document) is dict and len(document) == 1:
         context = document.get("context")
         # Each name is followed by a colon: as many colons as names that were read, and none of them stood twice.
-        if (
-            type(context) is dict
-            and body.count(b":") == len(context) + 1
-            and EXACT.issuperset(map(type, context.values()))
-        ):
-            return document
+        if type(context) is dict and body.count(b":") == len(context) + 1:
+            return context
+    return None
+
+
+def read_document(document: Any, body: bytes) -> Any:
+    """As `parse_json` reads it, from what orjson read where no value is a fraction or an object. Raises InvalidJson."""
+    context = plain_context(document, body)
+    if context is not None and EXACT.issuperset(map(type, context.values())):
+        return document
     return parse_json(body)
+
+
+def _that_count(attributes: Mapping[str, Attribute], believed: bool) -> Mapping[AttributeType, frozenset[str]]:
+    """By type, the attributes of which the usual values stand as they are: none where more are declared than one may
+    send, since somebody has to count those."""
+    kinds = {TARGETING_ATTRIBUTE: AttributeType.STRING}
+    kinds |= {one.name: one.type for one in attributes.values() if believed or not one.trusted}
+    if TARGETING_ATTRIBUTE in attributes and not believed and attributes[TARGETING_ATTRIBUTE].trusted:
+        del kinds[TARGETING_ATTRIBUTE]
+    if kinds.get(TARGETING_ATTRIBUTE) is AttributeType.STRING:
+        kinds[TARGETING_KEY] = AttributeType.STRING
+    else:
+        kinds.pop(TARGETING_KEY, None)
+    if len(kinds) > MAX_ATTRIBUTES:
+        kinds = {}
+    return {kind: frozenset(name for name in kinds if kinds[name] is kind) for kind in AttributeType}
