@@ -26,21 +26,26 @@ class Reader:
     texts: frozenset[str]  # those for which any printable text is right
     known: Mapping[str, set[str]]  # versions and times that were read before and found right
 
+    def are_right(self, given: Mapping[str, Any]) -> bool:
+        """Whether `read` would take them as they stand. Of others some are right as well; raises KeyError for some that
+        are wrong."""
+        texts, known, kinds = self.texts, self.known, self.kinds
+        for name, value in given.items():
+            if type(value) is str:
+                if name in texts:
+                    if value.isprintable() and len(value) <= MAX_TEXT:
+                        continue
+                elif value in known[name]:
+                    continue
+            elif IS_RIGHT[kinds[name]](value):
+                continue
+            return False
+        return True
+
     def read(self, given: Mapping[str, Any]) -> Mapping[str, Value]:
         """Raises InvalidInput for a declared attribute with a value of another type, and for too much of it all."""
-        texts, known = self.texts, self.known
         try:
-            for name, value in given.items():
-                if type(value) is str:
-                    if name in texts:
-                        if value.isprintable() and len(value) <= MAX_TEXT:
-                            continue
-                    elif value in known[name]:
-                        continue
-                elif _IS_RIGHT[self.kinds[name]](value):
-                    continue
-                break
-            else:
+            if self.are_right(given):
                 return given
         except KeyError:  # an attribute that nobody declared, or one of text with something else
             pass
@@ -66,13 +71,13 @@ def reader_of(attributes: Mapping[str, Attribute]) -> Reader:
     return Reader(attributes, kinds, texts, known)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return type(value) in (int, float) and -EXACT <= value <= EXACT
 
 
-_IS_RIGHT: Mapping[AttributeType, Callable[[Any], bool]] = {
+IS_RIGHT: Mapping[AttributeType, Callable[[Any], bool]] = {
     AttributeType.BOOLEAN: lambda value: value is True or value is False,
-    AttributeType.NUMBER: _is_number,
+    AttributeType.NUMBER: is_number,
 }
 """Whether a value that is no text is right as it stands. Of what says no, some is right all the same."""
 

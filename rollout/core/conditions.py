@@ -55,11 +55,11 @@ def compile_segments(
         try:
             compiled[name] = _segment(segments[name], attributes, compiled, members)
         except Exception:  # a broken segment fails alone
-            compiled[name] = _broken
+            compiled[name] = broken_segment
     return compiled
 
 
-def _broken(context: Context) -> bool:  # noqa: ARG001
+def broken_segment(context: Context) -> bool:  # noqa: ARG001
     raise LookupError("this segment cannot be evaluated")
 
 
