@@ -6,7 +6,7 @@ answers that were made at compile time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from rollout.core.bucketing import hash32
@@ -31,6 +31,10 @@ class Admitting:
     nobody: Answer
     keyless: Answer
     broken: Answer
+    audiences: tuple[str, ...] = field(init=False)  # of its admissions
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "audiences", tuple([audience for audience, _, _ in self.admissions]))
 
 
 def admit(flag: Admitting, segments: Mapping[str, Predicate]) -> Evaluate:

@@ -23,7 +23,7 @@ from rollout.core.members import Membership
 from rollout.core.ruleset import Admission, Excluded, FlagRules, Ruleset
 from rollout.core.segments import EVERYONE, AttributeCondition, OneOf
 from rollout.core.shares import EVERYBODY, HASHES
-from rollout.core.together import together
+from rollout.core.together import Grouping, grouped, together
 
 
 class Reason(StrEnum):
@@ -80,6 +80,7 @@ class Evaluator:
     flags: Mapping[str, Evaluate]
     segments: Mapping[str, Predicate] = field(default_factory=dict)
     plain: Mapping[str, Admitting | None] = field(default_factory=dict)  # those on which only admissions decide
+    grouping: Grouping = field(default_factory=Grouping)
     all: Callable[[Context], tuple[Answer, ...]] = lambda _: ()  # every flag's answer, in their order
 
 
@@ -105,7 +106,8 @@ def compile_ruleset(
             required = [(other, compiled[other]) for other in rules.requires if other in compiled]
             compiled[key], plain[key] = compile_flag(rules, required, ruleset.attributes, segments)
     flags = {key: compiled[key] for key in ruleset.flags}
-    return Evaluator(ruleset, flags, segments, plain, together(flags, plain, segments))
+    grouping = grouped(plain, segments, previous.grouping if previous is not None and same_ground else None)
+    return Evaluator(ruleset, flags, segments, plain, grouping, together(flags, grouping, segments))
 
 
 def _unchanged(ruleset: Ruleset, previous: Evaluator, order: list[str]) -> dict[str, Evaluate]:

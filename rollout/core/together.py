@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     Together: TypeAlias = Callable[[Context], tuple[Answer, ...]]
 
 Inside: TypeAlias = tuple[bool, ...]
-"""Of the audiences of a group, in their order: whether somebody is in them."""
+"""Of some audiences, in their order: whether somebody is in them."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Settled:
+class Settled:
     """A group's answers for those who are in the same of its audiences. `shares`: those that may still admit them, as
     the answer's place among all, the hash's beginning, the threshold, and what is served. Where several of one flag
     do, the one that counts comes last."""
@@ -38,23 +38,40 @@ class _Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
+    """Flags that go by the same attribute and whose admissions are of the same audiences."""
+
     bucket_by: str
-    which: Callable[[Inside], Inside]  # of all audiences that are asked to those of this group
+    audiences: tuple[str, ...]
     begins: int  # the place of its first flag among all
     flags: tuple[Admitting, ...]
-    settled: dict[Inside, _Settled] = field(default_factory=dict)  # as people come; few of the combinations ever do
+    settled: dict[Inside, Settled] = field(default_factory=dict)  # as people come; few of the combinations ever do
 
-    def settle(self, inside: Inside) -> _Settled:
-        made = [_settle(flag, inside) for flag in self.flags]
-        shares = tuple(
-            (self.begins + place, f"{flag.salt}:", threshold, served)
-            for place, (flag, (_, _, open_shares)) in enumerate(zip(self.flags, made, strict=True))
-            for threshold, served in reversed(open_shares)
-        )
-        unadmitted, keyless = tuple([one[0] for one in made]), tuple([one[1] for one in made])
-        found = self.settled[inside] = _Settled(unadmitted, keyless, shares)
+    def settle(self, inside: Inside) -> Settled:
+        found = self.settled[inside] = self._changed(inside, Settled((), (), ()), range(len(self.flags)))
         return found
+
+    def settle_as(self, before: Group) -> None:
+        """Everything that was settled there, with what is different now."""
+        if before.begins != self.begins or len(before.flags) != len(self.flags):
+            for inside in tuple(before.settled):
+                self.settle(inside)
+            return
+        changed = [index for index, flag in enumerate(self.flags) if flag is not before.flags[index]]
+        for inside, settled in before.settled.copy().items():
+            self.settled[inside] = self._changed(inside, settled, changed)
+
+    def _changed(self, inside: Inside, before: Settled, changed: Sequence[int]) -> Settled:
+        places = {self.begins + index for index in changed}
+        unadmitted = dict(enumerate(before.unadmitted))
+        keyless = dict(enumerate(before.keyless))
+        shares = [share for share in before.shares if share[0] not in places]
+        for index in changed:
+            flag = self.flags[index]
+            unadmitted[index], keyless[index], opened = _settle(flag, inside)
+            salted = f"{flag.salt}:"
+            shares += [(self.begins + index, salted, threshold, served) for threshold, served in reversed(opened)]
+        return Settled(tuple(unadmitted.values()), tuple(keyless.values()), tuple(shares))
 
 
 def _settle(flag: Admitting, inside: Inside) -> tuple[Answer, Answer, list[tuple[int, Answer]]]:
@@ -68,21 +85,54 @@ def _settle(flag: Admitting, inside: Inside) -> tuple[Answer, Answer, list[tuple
     return flag.nobody, flag.keyless if shares else flag.nobody, shares
 
 
-def together(
-    flags: Mapping[str, Evaluate], plain: Mapping[str, Admitting | None], segments: Mapping[str, Predicate]
-) -> Together:
-    """All of `flags`, in their order; `plain` says of which nothing but their admissions decides. Where a segment turns
-    out to be broken each is asked alone, so that no others fail than those that ask for it."""
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The flags of a ruleset in groups, `keys` in the order of these; those that are in none are asked alone."""
+
+    groups: tuple[Group, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+def grouped(
+    plain: Mapping[str, Admitting | None], segments: Mapping[str, Predicate], before: Grouping | None
+) -> Grouping:
+    """`plain`: the flags on which nothing but their admissions decides. `before`: an earlier grouping by the very same
+    segments. What was settled there is settled here from the beginning, so that nobody waits for it after a change."""
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for key, flag in plain.items():
+        if flag is not None:
+            alike.setdefault((flag.bucket_by, flag.audiences), []).append(key)
+    earlier = {(group.bucket_by, group.audiences): group for group in before.groups} if before else {}
+    groups: list[Group] = []
+    keys: list[str] = []
+    for (bucket_by, audiences), own in alike.items():
+        if all(audience in segments or audience == EVERYONE for audience in audiences):
+            flags = tuple([flag for key in own if (flag := plain[key])])
+            groups.append(_group(Group(bucket_by, audiences, len(keys), flags), earlier.get((bucket_by, audiences))))
+            keys += own
+    return Grouping(tuple(groups), tuple(keys))
+
+
+def _group(group: Group, before: Group | None) -> Group:
+    if before is None:
+        return group
+    if before.begins == group.begins and before.flags == group.flags:  # the very same: answers are made once
+        return before
+    group.settle_as(before)
+    return group
+
+
+def together(flags: Mapping[str, Evaluate], grouping: Grouping, segments: Mapping[str, Predicate]) -> Together:
+    """All of `flags`, in their order. Where a segment turns out to be broken each is asked alone, so that no others
+    fail than those that ask for it."""
     asks = tuple(flags.values())
-    alike = _alike(plain, segments)
-    keys = [key for _, group in alike for key in group]
-    grouped = frozenset(keys)
-    rest = [key for key in flags if key not in grouped]
-    asked = tuple(dict.fromkeys(audience for (_, audiences), _ in alike for audience in audiences))
-    predicates = tuple(segments.get(audience, _everyone) for audience in asked)
-    groups = tuple(_groups(alike, plain, asked))
-    alone = tuple(flags[key] for key in rest)
-    in_order = _in_order([*keys, *rest], flags)
+    inside_one = frozenset(grouping.keys)
+    rest = [key for key in flags if key not in inside_one]
+    alone = tuple([flags[key] for key in rest])
+    asked = tuple(dict.fromkeys(audience for group in grouping.groups for audience in group.audiences))
+    predicates = tuple([segments.get(audience, _everyone) for audience in asked])
+    groups = tuple(_picked(grouping.groups, asked))
+    in_order = _in_order([*grouping.keys, *rest], flags)
 
     def evaluate(context: Context) -> tuple[Answer, ...]:
         try:
@@ -96,12 +146,16 @@ def together(
     return evaluate
 
 
-def _answers(groups: Sequence[_Group], inside: Inside, context: Context) -> list[Answer]:
+Picked: TypeAlias = tuple[Group, str, Callable[[Inside], Inside]]
+"""A group, what it goes by, and what picks those of its audiences from those of all."""
+
+
+def _answers(groups: Sequence[Picked], inside: Inside, context: Context) -> list[Answer]:
     answers: list[Answer] = []
-    for group in groups:
-        which = group.which(inside)
-        settled = group.settled.get(which) or group.settle(which)
-        targeting_key = context.get(group.bucket_by)
+    for group, bucket_by, pick in groups:
+        within = pick(inside)
+        settled = group.settled.get(within) or group.settle(within)
+        targeting_key = context.get(bucket_by)
         answers += settled.unadmitted if targeting_key else settled.keyless
         if targeting_key and settled.shares:
             text = targeting_key if type(targeting_key) is str else f"{targeting_key}"
@@ -111,27 +165,10 @@ def _answers(groups: Sequence[_Group], inside: Inside, context: Context) -> list
     return answers
 
 
-Alike: TypeAlias = list[tuple[tuple[str, tuple[str, ...]], list[str]]]
-"""What a group's flags go by and their audiences, and their keys."""
-
-
-def _alike(plain: Mapping[str, Admitting | None], segments: Mapping[str, Predicate]) -> Alike:
-    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for key, flag in plain.items():
-        if flag is not None:
-            audiences = tuple([audience for audience, _, _ in flag.admissions])
-            if all(audience in segments or audience == EVERYONE for audience in audiences):
-                alike.setdefault((flag.bucket_by, audiences), []).append(key)
-    return list(alike.items())
-
-
-def _groups(alike: Alike, plain: Mapping[str, Admitting | None], asked: Sequence[str]) -> Iterator[_Group]:
+def _picked(groups: Sequence[Group], asked: Sequence[str]) -> Iterator[Picked]:
     numbers = {audience: number for number, audience in enumerate(asked)}
-    begins = 0
-    for (bucket_by, audiences), keys in alike:
-        which = _picking([numbers[audience] for audience in audiences])
-        yield _Group(bucket_by, which, begins, tuple([flag for key in keys if (flag := plain[key])]))
-        begins += len(keys)
+    for group in groups:
+        yield group, group.bucket_by, _picking([numbers[audience] for audience in group.audiences])
 
 
 def _picking(numbers: Sequence[int]) -> Callable[[Inside], Inside]:

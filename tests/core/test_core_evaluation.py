@@ -24,12 +24,15 @@ from rollout.core.shares import EVERYBODY, HASHES, Share
 from tests.core.promises import promise
 from tests.core.reference import who_has
 from tests.core.strategies import (
+    ATTRIBUTES,
     MEMBERS,
     PEOPLE,
     SHARES,
     Dice,
+    a_context,
     a_few_contexts,
     a_record,
+    a_segment,
     a_stop,
     compiled,
     seeds,
@@ -178,6 +181,32 @@ def test_compiling_what_changed_equals_compiling_everything(state: State, contex
         ruleset = Ruleset(ruleset.revision + 1, definitions.attributes, definitions.segments, rules)
         evaluator = compile_ruleset(ruleset, MEMBERS, evaluator)
         check_same(evaluator, compile_ruleset(ruleset, MEMBERS), contexts)
+
+
+@promise(100)
+@given(seeds)
+def test_all_together_answer_as_each_alone_while_flags_of_the_same_audiences_change(seed: int) -> None:
+    dice = Dice(seed)
+    audiences = tuple(name for name in ("seg-0", "seg-1", EVERYONE) if not dice.chance(4))
+    segments = {name: a_segment(dice, name) for name in ("seg-0", "seg-1")}
+
+    def a_plain_flag(key: str) -> FlagRules:
+        own = audiences if dice.chance(2) else audiences[:1]
+        admissions = tuple(Admission(name, dice.one(SHARES), "s", by_segment=False) for name in own)
+        plain = rules_in_force(FlagRecord(Flag(key, "d", "o", not dice.chance(5)), Progress(), 1))
+        return replace(plain, admissions=admissions, salt=key, bucket_by=dice.one(("user_id", "account_id")))
+
+    rules = {f"f{number}": a_plain_flag(f"f{number}") for number in range(8)}
+    people = [a_context(dice) for _ in range(6)]
+    evaluator = compile_ruleset(Ruleset(1, ATTRIBUTES, segments, rules), MEMBERS)
+    for number in range(6):
+        for context in people:
+            assert evaluator.all(context) == tuple(flag(context) for flag in evaluator.flags.values())
+        key = dice.one([*rules, f"g{number}"])
+        others = {name: one for name, one in rules.items() if name != key}
+        rules = others if dice.chance(4) else {**rules, key: a_plain_flag(key)}
+        ground = evaluator.ruleset
+        evaluator = compile_ruleset(replace(ground, flags=rules), MEMBERS, evaluator)
 
 
 @promise(100)
