@@ -17,12 +17,13 @@ from rollout.client.asked import OFTEN
 from rollout.client.editions import Edition, edition_of
 from rollout.client.reading import Reader, reader_of
 from rollout.client.writing import CannotBeWritten, Look, written
+from rollout.core.evaluation import compile_ruleset
 from rollout.core.flags import Flag
 from rollout.core.plans import Rollout as Plan
 from rollout.core.plans import Stage
 from rollout.core.progress import FlagRecord, Progress, State
 from rollout.core.ruleset import Ruleset, rules_in_force, ruleset_in_force
-from rollout.core.segments import EVERYONE, AttributeCondition, Match, OneOf, Segment
+from rollout.core.segments import EVERYONE, AttributeCondition, Match, OneOf, Segment, SegmentCondition
 from rollout.core.shares import EVERYBODY, Share
 from tests.core.promises import promise
 from tests.core.strategies import ATTRIBUTES, MEMBERS, PEOPLE, POOLS, Dice, a_context, a_state, made
@@ -182,8 +183,6 @@ def test_flags_of_one_shape_share_their_code() -> None:
 
 def test_segments_within_segments_are_written_out_up_to_a_bound() -> None:
     """Each of these has the one before twice: written out whole, the last would be of 2⁴⁰ conditions."""
-    from rollout.core.segments import SegmentCondition
-
     segments = {"s0": replace(segment("IN"), name="s0")}
     for number in range(1, 41):
         twice = tuple(Match((SegmentCondition((f"s{number - 1}",)),)) for _ in range(2))
@@ -210,8 +209,6 @@ def test_a_change_is_answered_at_once_and_what_did_not_change_stays_written_out(
     client = asked_often(before)
     rules = before.evaluator.ruleset.flags
     changed = replace(before.evaluator.ruleset, revision=2, flags={**rules, "g": replace(rules["g"], killed=True)})
-    from rollout.core.evaluation import compile_ruleset
-
     assert client.is_on("g", user_id="u-1", country="IN")
     kept = client._looks["f"]
     client._accept(replace(before, evaluator=compile_ruleset(changed, MEMBERS, before.evaluator)))
