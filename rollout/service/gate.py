@@ -138,7 +138,11 @@ class Gate:
 
     def ticket(self, caller: Caller) -> str | None:
         """What opens a stream for a caller that cannot send its key there: a person's app."""
-        return ticket_of(caller.key, self._clock()) if caller.key and caller.is_app else None
+        return self.page_ticket(caller) if caller.is_app else None
+
+    def page_ticket(self, caller: Caller) -> str | None:
+        """The same for the pages of whoever looks after flags. None where it needs none."""
+        return ticket_of(caller.key, self._clock()) if caller.key else None
 
     def bearer(self, ticket: str) -> Caller:
         """Who was given this ticket. Raises NotAuthenticated."""

@@ -50,11 +50,13 @@ def chromium() -> str:
 
 @dataclass
 class Watched:
-    """A page, and what should not happen on it."""
+    """A page, and what should not happen on it. `beside`: another address that it may ask."""
 
     page: Page
     home: str
     wrong: list[str] = field(default_factory=list)
+    beside: str = ""
+    asked: list[str] = field(default_factory=list)  # paths, in order
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(PATIENCE)
@@ -64,7 +66,8 @@ class Watched:
         self.page.on("dialog", lambda dialog: self.wrong.append(f"said {dialog.message}") or dialog.dismiss())
 
     def _asked(self, request: Request) -> None:
-        if urlsplit(request.url).netloc != urlsplit(self.home).netloc:
+        self.asked.append(urlsplit(request.url).path)
+        if urlsplit(request.url).netloc not in (urlsplit(self.home).netloc, self.beside or None):
             self.wrong.append(f"asked {request.url}")
 
     def _said(self, message: ConsoleMessage) -> None:

@@ -78,6 +78,7 @@ def test_whoever_shows_no_key_that_may_is_told_so(asked: bytes, status: int, cod
         stream("", bearing(Role.SERVER)),
         stream("", f"X-API-Key: {token(Role.CLIENT)}"),
         stream(f"?ticket={ticket_of(key(Role.CLIENT), AT)}"),
+        stream(f"?ticket={ticket_of(key(Role.AUDITOR), AT)}"),
     ],
 )
 def test_a_key_in_a_header_or_a_ticket_in_the_url_opens_a_stream(asked: bytes) -> None:

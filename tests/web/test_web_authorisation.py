@@ -78,6 +78,7 @@ TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/keys/<key>/<verb>"): {ADMIN},
     ("POST", "/keys/<key>/<verb>"): {ADMIN},
     ("GET", "/console/moved"): {*PEOPLE, AUDITOR},
+    ("GET", "/console/stream"): {*PEOPLE, AUDITOR},
     ("GET", "/console/<name>"): EVERYBODY,
     ("GET", "/login"): EVERYBODY,
     ("POST", "/login"): EVERYBODY,

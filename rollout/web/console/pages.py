@@ -18,7 +18,7 @@ from rollout.core.errors import InvalidFile, RolloutError
 from rollout.service.gate import Caller
 from rollout.web.console import drawing, words
 from rollout.web.console.forms import NAME_COOKIE, Seal
-from rollout.web.console.live import mark
+from rollout.web.console.live import mark, origin_of_streams
 from rollout.web.console.sessions import Sessions
 from rollout.web.errors import STATUS, as_ours, error_document
 from rollout.web.machines import this_server
@@ -32,13 +32,14 @@ POLICY = "; ".join(
         "style-src": "'self'",
         "img-src": "'self'",
         "font-src": "'self'",
-        "connect-src": "'self'",
+        "connect-src": "'self'{streams}",
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }.items()
 )
-"""Nothing inline, nothing evaluated, nothing from another host, and no frame around us."""
+"""Nothing inline, nothing evaluated, nothing from another host, and no frame around us. Where the server's streams have
+an origin of their own, pages may listen there."""
 
 NOBODY_SAYS = "unknown"
 """Who somebody is that does not say it."""
@@ -101,7 +102,8 @@ class Console:
             **facts,
         )
         response = Response(text, status, content_type="text/html; charset=utf-8")
-        response.headers["Content-Security-Policy"] = POLICY
+        streams = origin_of_streams(self.parts.stream(), request.host)
+        response.headers["Content-Security-Policy"] = POLICY.format(streams=f" {streams}" if streams else "")
         if is_new:
             self.seal.give(response, nonce, secure=request.is_secure)
         return response

@@ -42,6 +42,10 @@ class Sessions:
             raise NotAllowed("this key is for programs", "log in with one for support, operators, admins or auditors")
         return found
 
+    def ticket(self, caller: Caller) -> str | None:
+        """What opens a stream for their pages; None where anybody opens one."""
+        return self._gate.page_ticket(caller)
+
     def begin(self, response: Response, key: Key, *, secure: bool) -> None:
         began = int(self._gate.now())
         value = f"{key.id}.{began}.{self._signature(key, began)}"

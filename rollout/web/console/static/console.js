@@ -1,5 +1,5 @@
-// What pages gain where scripts run: times in the reader's own zone, dialogs over the page, and a page that says so when
-// it is no longer live. Everything works without this file.
+// What pages gain where scripts run: times in the reader's own zone, and dialogs over the page. Everything works without
+// this file; live.js keeps a page up to date.
 "use strict";
 
 const near = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false, timeZoneName: "short" };
@@ -41,14 +41,6 @@ function showDialog() {
   }
   const first = dialog.querySelector("input[name=share], select, textarea, [autofocus]");
   if (first) first.focus();
-}
-
-function isLive(live, words) {
-  const pulse = document.getElementById("pulse");
-  pulse.classList.toggle("live", live);
-  pulse.classList.toggle("lost", !live);
-  const said = document.getElementById("pulse-words");
-  if (said.textContent !== words) said.textContent = words;
 }
 
 function prepare(within) {
@@ -103,14 +95,6 @@ document.addEventListener("htmx:afterSwap", (event) => {
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id === "live") placeBefore = placeOf(document.activeElement);
   if (event.detail.target.id === "live" && event.detail.xhr.status >= 400) event.detail.shouldSwap = false;
-});
-
-document.addEventListener("htmx:afterRequest", (event) => {
-  if (!event.detail.pathInfo.requestPath.startsWith("/console/moved")) return;
-  const status = event.detail.xhr.status;
-  if (status >= 200 && status < 300) isLive(true, "live");
-  else if (status === 401) isLive(false, "Not live: you are logged out");
-  else isLive(false, "Not live: this server does not answer");
 });
 
 prepare(document);
