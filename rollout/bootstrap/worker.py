@@ -36,6 +36,7 @@ from rollout.service.outcomes import Intake
 from rollout.service.past import Past
 from rollout.service.publishing import Publisher
 from rollout.service.roll_call import RollCall
+from rollout.service.sessions import SessionDesk
 from rollout.service.snapshot import Snapshot
 from rollout.stores.console_secret import console_secret
 from rollout.stores.disk import DiskSnapshot
@@ -122,6 +123,7 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         gate=gate,
         origins=frozenset(settings.cors_origins),
         contexts=read_context_keys(settings.context_keys) if settings.context_keys else None,
+        sessions=SessionDesk(Operations(store)),
         console_secret=console_secret(folder),
     )
     flask = create_app(parts)

@@ -35,6 +35,7 @@ from rollout.core.segments import (
     StartsWith,
     Test,
 )
+from rollout.core.sessions import Ended
 from rollout.core.shares import Share
 from rollout.core.windows import Window
 
@@ -66,9 +67,11 @@ def shared_document(state: State) -> Document:
     keys = {"keys": [key_document(key) for key in state.keys.values()]} if state.keys else {}
     approvals = {"approvals": _approvals(definitions.approvals)} if definitions.approvals else {}
     pending = {"pending": [pending_document(one) for one in state.pending.values()]} if state.pending else {}
+    ended = {"ended": ended_document(state.ended)} if state.ended else {}
     return {
         **approvals,
         **pending,
+        **ended,
         "attributes": [attribute_document(attribute) for attribute in definitions.attributes.values()],
         "segments": [segment_document(segment) for segment in definitions.segments.values()],
         "guards": [guard_document(guard) for guard in definitions.guards.values()],
@@ -101,7 +104,16 @@ def read_shared(document: Document, revision: int, records: Mapping[str, FlagRec
         earlier_files=tuple(document["earlier_files"]),
         keys={key.id: key for key in keys},
         pending={one["id"]: read_pending(one) for one in document.get("pending", ())},
+        ended=read_ended(document.get("ended", {})),
     )
+
+
+def ended_document(ended: Ended) -> Document:
+    return {session: instant_text(until) for session, until in ended.items()}
+
+
+def read_ended(document: Document) -> Ended:
+    return {session: read_instant(until) for session, until in document.items()}
 
 
 def key_document(key: Key) -> Document:

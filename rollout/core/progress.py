@@ -79,3 +79,4 @@ class State:
     earlier_files: tuple[str, ...] = ()  # digests that were in force before, oldest first
     keys: Mapping[str, Key] = field(default_factory=dict)  # by id; those that no longer work included
     pending: Mapping[str, Pending] = field(default_factory=dict)  # by id; what waits for a second person, oldest first
+    ended: Mapping[str, datetime] = field(default_factory=dict)  # sessions that were logged out of: see core.sessions

@@ -22,7 +22,7 @@ from rollout.core.audit import Actor, Entry, canonical_line, read_line
 from rollout.core.containment import Listed, only_the_same
 from rollout.core.definitions import FlagFile
 from rollout.core.direction import Raise, beyond, is_own_step, raises
-from rollout.core.documents import Document, key_document, pending_document, progress_document
+from rollout.core.documents import Document, ended_document, key_document, pending_document, progress_document
 from rollout.core.errors import InvalidInput, OutdatedView, RefusedByRule, RevisionConflict, RolloutError, UnknownFlag
 from rollout.core.flags import FLAG_KEY
 from rollout.core.keys import Key, Keys
@@ -32,6 +32,7 @@ from rollout.core.pending import Pending, undecided, without
 from rollout.core.progress import FileInForce, FlagRecord, Progress, State, Stop
 from rollout.core.progression import Moment, with_bake
 from rollout.core.segments import EVERYONE
+from rollout.core.sessions import Ended
 from rollout.core.shares import Share
 from rollout.core.watch_documents import finding_document
 from rollout.core.watching import Finding, begun_anew, failing, tripped
@@ -57,6 +58,9 @@ Transition: TypeAlias = Callable[[FlagRecord, Stop], Progress]
 
 KeysTransition: TypeAlias = Callable[[Keys, Stop], Keys]
 """What becomes of the keys; the stop says who, when and why."""
+
+SessionsTransition: TypeAlias = Callable[[Ended, datetime], Ended]
+"""What becomes of the sessions that have ended, at this time."""
 
 Word: TypeAlias = Callable[[State, Pending, datetime], Pending | None]
 """What somebody's word makes of a change that waits; None: it waits no longer, and nothing is done."""
@@ -299,6 +303,28 @@ class Operations:
                 state=replace(state, keys=keys),
             )
             return self._commit(stored, moment.at, request, draft)
+
+        return self._answered_once(request, attempt)
+
+    def end_sessions(self, action: str, transition: SessionsTransition, request: Request) -> Answer:
+        """The same for sessions, beside the keys. Raises what `transition` raises, RevisionConflict,
+        StoreUnavailable."""
+
+        def attempt() -> Answer:
+            stored = self._store.read([])
+            state, now = decode_state(stored), moment_of(stored).at
+            ended = transition(state.ended, now)
+            draft = _Draft(
+                action=action,
+                before={"ended": ended_document(_without(state.ended, ended))},
+                after={"ended": ended_document(_without(ended, state.ended))},
+                answer={"action": action, "dry_run": request.dry_run, "request_id": request.request_id},
+                flags={},
+                state=replace(state, ended=ended),
+            )
+            if request.dry_run or ended == state.ended:
+                return draft.answer | {"changed": False, "revision": stored.revision}
+            return self._commit(stored, now, request, draft)
 
         return self._answered_once(request, attempt)
 
@@ -579,6 +605,10 @@ def _record(stored: Stored, key: str) -> FlagRecord:
 
 def _differing(keys: Keys, others: Keys) -> list[Key]:
     return [key for key in keys.values() if others.get(key.id) != key]
+
+
+def _without(ended: Ended, others: Ended) -> Ended:
+    return {session: until for session, until in ended.items() if session not in others}
 
 
 def _audience(record: FlagRecord) -> str:

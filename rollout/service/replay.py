@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rollout.core.audit import read_line
 from rollout.core.definitions import FlagFile
-from rollout.core.documents import Document, read_instant, read_key, read_pending, read_progress
+from rollout.core.documents import Document, read_ended, read_instant, read_key, read_pending, read_progress
 from rollout.core.errors import StoreUnavailable
 from rollout.core.loading import load_file
 from rollout.core.pending import with_difference
@@ -33,6 +33,8 @@ def replay(lines: Iterable[bytes], blob: FetchBlob, state: State | None = None) 
             state, moved = _file_came(_flags_moved(state, moved, revision), entry, blob), {}
         elif "keys" in entry["after"]:
             state = _keys_changed(state, entry)
+        elif "ended" in entry["after"]:
+            state = _sessions_ended(state, entry)
         elif entry["after"] != entry["before"]:  # not a guard that warned, or was drilled
             moved[entry["flag"]] = entry
         state = _others_were_asked(state, entry)
@@ -54,6 +56,12 @@ def _keys_changed(state: State, entry: Document) -> State:
     forgotten = {document["id"] for document in entry["before"]["keys"]} - after.keys()
     keys = {key_id: key for key_id, key in state.keys.items() if key_id not in forgotten}
     return replace(state, keys={**keys, **after})
+
+
+def _sessions_ended(state: State, entry: Document) -> State:
+    """Those that are only in the document before were forgotten."""
+    kept = {session: until for session, until in state.ended.items() if session not in entry["before"]["ended"]}
+    return replace(state, ended={**kept, **read_ended(entry["after"]["ended"])})
 
 
 def _flags_moved(state: State, moved: Mapping[str, Document], revision: int) -> State:

@@ -13,6 +13,7 @@ from rollout.service.gate import Gate
 from rollout.service.measures import Counters
 from rollout.service.outcomes import Intake
 from rollout.service.publishing import Publisher
+from rollout.service.sessions import SessionDesk
 from rollout.web.signed_context import ContextKeys
 
 Served: TypeAlias = Callable[[Iterable[Answer], object], None]
@@ -53,4 +54,5 @@ class Parts:
     origins: frozenset[str] = frozenset()  # of web pages that may ask for checks
     contexts: ContextKeys | None = None  # by which signed contexts are verified; None: there are none
     fast: bool = True  # the usual checks are answered in front of Flask
+    sessions: SessionDesk | None = None  # ends those that are logged out of; None: in the browser alone
     console_secret: bytes | None = None  # signs the console's forms, in all workers alike; None: each its own

@@ -100,6 +100,66 @@ def test_a_session_ends_when_somebody_logs_out(world: World, keys: dict[str, str
     assert world.site.get("/").status_code == 401
 
 
+def browser_with(site: Site, cookie: str) -> FlaskClient:
+    """Whoever got hold of a copy of the session's cookie."""
+    client = another_browser(site)
+    client.set_cookie(COOKIE, cookie.partition(";")[0].partition("=")[2])
+    return client
+
+
+def test_logging_out_ends_every_copy_of_the_session_and_no_other_session(world: World, keys: dict[str, str]) -> None:
+    site = world.site
+    laptop = browser_with(site, session_in(log_in(site, keys["operator"])))
+    thief = browser_with(site, cookie := session_in(log_in(site, keys["operator"])))
+    assert thief.get("/").status_code == laptop.get("/").status_code == 200
+    assert send(site, "/logout", "/").headers["Location"] == "/login"
+    site.follow()
+    refused = thief.get("/")
+    assert refused.status_code == 401 and "this session was logged out of" in refused.text
+    assert laptop.get("/").status_code == 200
+    anew = Site(site.store)  # a server that starts
+    anew.serve_with(console_secret=site.parts.console_secret)
+    anew.follow()
+    assert browser_with(anew, cookie).get("/").status_code == 401
+
+
+def test_the_record_says_who_logged_out_and_nothing_that_logs_in(world: World, keys: dict[str, str]) -> None:
+    cookie = session_in(log_in(world.site, keys["operator"]))
+    send(world.site, "/logout", "/")
+    world.site.follow()
+    headers = {"Authorization": f"Bearer {keys['auditor']}"}
+    entry = world.site.get("/v1/audit?limit=1", headers=headers).get_json()["entries"][0]
+    assert (entry["action"], entry["actor"]["id"]) == ("log_out", "the operator")
+    assert cookie.partition(";")[0].rpartition(".")[2] not in str(entry)  # the signature
+    log_in(world.site, keys["support"])
+    assert "the session ended on every server" in world.site.get("/activity").text
+
+
+def test_while_the_store_is_away_logging_out_says_what_it_could_not_do(world: World, keys: dict[str, str]) -> None:
+    thief = browser_with(world.site, session_in(log_in(world.site, keys["operator"])))
+    fields = form_on(world.site, "/").fields
+    world.site.lose_store()
+    response = world.site.http.post("/logout", data=fields)
+    assert response.status_code == 503
+    assert "this browser is logged out, but the session did not end on the servers" in response.text
+    assert "a copy of its cookie works until" in response.text and "Log out" not in response.text
+    assert world.site.get("/").status_code == 401
+    assert thief.get("/").status_code == 200
+
+
+def test_logging_out_twice_or_of_nothing_is_no_error(world: World, keys: dict[str, str]) -> None:
+    site = world.site
+    thief = browser_with(site, session_in(log_in(site, keys["operator"])))
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', thief.get("/").text))
+    send(site, "/logout", "/")
+    site.follow()
+    revision = site.follower.current.revision
+    assert thief.post("/logout", data=fields).headers["Location"] == "/login"
+    assert thief.post("/logout", data=fields).headers["Location"] == "/login"
+    site.follow()
+    assert site.follower.current.revision == revision
+
+
 def test_a_session_ends_when_its_key_is_revoked(world: World, keys: dict[str, str]) -> None:
     log_in(world.site, keys["operator"])
     assert world.site.get("/").status_code == 200
@@ -122,12 +182,14 @@ def test_a_session_lasts_a_working_day() -> None:
 
 def test_a_session_that_we_did_not_sign_is_none(world: World, keys: dict[str, str]) -> None:
     signed = session_in(log_in(world.site, keys["support"])).partition(";")[0].partition("=")[2]
-    key_id, began, mark = signed.split(".")
+    key_id, began, number, mark = signed.split(".")
     admin_id = keys["admin"].split("_")[2]
     for value in (
-        f"{admin_id}.{began}.{mark}",
-        f"{key_id}.{int(began) + 60}.{mark}",
-        f"{key_id}.{began}.{'0' * 64}",
+        f"{admin_id}.{began}.{number}.{mark}",
+        f"{key_id}.{int(began) + 60}.{number}.{mark}",
+        f"{key_id}.{began}.{'0' * 16}.{mark}",
+        f"{key_id}.{began}.{number}.{'0' * 64}",
+        f"{key_id}.{began}.{mark}",
         f"{key_id}.{began}",
         keys["admin"],
         "é",

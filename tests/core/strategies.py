@@ -348,6 +348,7 @@ def a_state(dice: Dice) -> State:
         file=a_file(dice) if dice.chance(2) else None,
         earlier_files=dice.some(WORDS, 2, 0),
         pending={name: a_pending(dice, name) for name in dice.some(NAMES, 2, 0)},
+        ended={f"{name}.{index:016x}": dice.one(MOMENTS) for index, name in enumerate(dice.some(NAMES, 2, 0))},
     )
 
 

@@ -21,6 +21,7 @@ from rollout.service.gate import Gate
 from rollout.service.key_chores import KeyChores
 from rollout.service.operations import Operations, Request
 from rollout.service.outcomes import Intake
+from rollout.service.sessions import SessionDesk
 from rollout.stores.memory import MemoryFlagStore
 from rollout.telemetry import Counters
 from rollout.web.app import Parts, create_app
@@ -150,6 +151,7 @@ class Site:
             contexts=contexts,
             origins=origins,
             fast=fast,
+            sessions=SessionDesk(Operations(self.store)),
         )
         self.serve()
 

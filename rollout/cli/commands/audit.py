@@ -271,6 +271,8 @@ def _before_and_after(entry: Document, flag: str | None) -> tuple[str, str]:
         return "", "; ".join(approval_words(entry))
     if "keys" in after:
         return _keys_words(before["keys"]), _keys_words(after["keys"])
+    if "ended" in after:
+        return "logged in", "the session ended on every server"
     return _file_words(before.get("file", "")), f"{_file_words(after.get('file', ''))}{_touched(after, flag)}"
 
 

@@ -1,19 +1,24 @@
 """Logging in with a key, and out again. Only people's keys open pages; the key itself goes over the line once, in the
-body of a form, and is kept nowhere.
+body of a form, and is kept nowhere. Whoever logs out is out of this browser whatever happens; where the session could
+not be ended everywhere, they are told.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Request, Response, g, request
 
 from rollout.core.errors import NotAllowed, NotAuthenticated, RolloutError
 from rollout.core.keys import Permission
+from rollout.web.asking import carry_out
 from rollout.web.authorisation import open_to_all
+from rollout.web.bodies import ChangeBody
 from rollout.web.console.forms import TOKEN, read_form
 from rollout.web.console.pages import Console
+from rollout.web.console.sessions import Session
 from rollout.web.errors import STATUS
 from rollout.web.evaluate import read_query
 
@@ -50,14 +55,41 @@ def add(blueprint: Blueprint, console: Console) -> None:
     @open_to_all
     def logout() -> Response:
         console.seal.check(request, read_form(request).get(TOKEN, ""))
-        response = _to("/login")
-        console.sessions.end(response)
+        session = console.sessions.of(request)
+        response = _log_out(console, session) if session else _to("/login")
+        console.sessions.forget(response)
         return response
 
 
 def ask(console: Console, status: int = 200, address: str = HOME, refusal: RolloutError | None = None) -> Response:
     """`address`: where to go once somebody is logged in."""
     return console.page("login.html", status, next=address, refusal=refusal)
+
+
+def _log_out(console: Console, session: Session) -> Response:
+    try:
+        _end_everywhere(console, session)
+    except RolloutError as error:
+        g.caller = None
+        return ask(console, STATUS[error.code], refusal=_not_everywhere(error, session))
+    return _to("/login")
+
+
+def _end_everywhere(console: Console, session: Session) -> None:
+    """For every copy of its cookie. Raises RolloutError."""
+    desk = console.parts.sessions
+    if desk is None:
+        return
+    with suppress(NotAuthenticated):  # it has ended before
+        g.caller = console.sessions.caller(request)
+        carry_out(console.parts, "log_out", ChangeBody(), lambda change: desk.end(session.id, session.ends, change))
+
+
+def _not_everywhere(error: RolloutError, session: Session) -> RolloutError:
+    return RolloutError(
+        f"this browser is logged out, but the session did not end on the servers: {error.message}",
+        f"a copy of its cookie works until {session.ends:%H:%M} UTC, or until its key is revoked",
+    )
 
 
 def answer_strangers(blueprint: Blueprint, console: Console) -> None:

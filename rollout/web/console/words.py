@@ -108,6 +108,8 @@ def what_moved(entry: Document) -> str:
         return f"{words.progress_words(before)} → {words.progress_words(after)}"
     if "keys" in after:
         return ", ".join(f"{key['role']} key {key['id']} of {key['name']}" for key in after["keys"])
+    if "ended" in after:
+        return "the session ended on every server"
     touched = sorted({*after.get("progress", ()), *after.get("archived", ())})
     said = f"{digest_words(before.get('file'))} → {digest_words(after.get('file'))}"
     return f"{said}: {', '.join(touched[:5])}{' …' if len(touched) > 5 else ''}" if touched else said
