@@ -99,6 +99,7 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
         cors_origins=settings.cors_origins,
         tls=settings.tls,
         fast_path=settings.fast_path,
+        log_in=settings.log_in,
     )
     check_reach(web_settings)
     server = Server(web_settings, settings.file)

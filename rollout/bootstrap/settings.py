@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from rollout.bootstrap.log_in_settings import read_log_in
 from rollout.bootstrap.stream_settings import OFF, StreamSettings, read_cap, read_heartbeat, read_stream_url
 from rollout.core.errors import InvalidInput
+from rollout.identity.settings import OpenIdSettings
 
 DEFAULTS = {
     "file": "flags.yaml",
@@ -32,6 +34,13 @@ DEFAULTS = {
     "stream_heartbeat": "15s",
     "context_keys": "",
     "cors_origins": "",
+    "console_url": "",
+    "oidc_issuer": "",
+    "oidc_client_id": "",
+    "oidc_client_secret_file": "",
+    "oidc_roles": "",
+    "oidc_groups": "groups",
+    "oidc_name": "email",
     "tls_cert": "",
     "tls_key": "",
 }
@@ -81,6 +90,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()  # of web pages that may ask for checks
     tls: Certificate | None = None
     fast_path: bool = True  # the usual checks are answered in front of Flask
+    log_in: OpenIdSettings | None = None  # besides keys
 
     @property
     def origin(self) -> str:
@@ -111,6 +121,7 @@ def settings_from(options: Mapping[str, str | None], environ: Mapping[str, str] 
         cors_origins=_read_origins(given("cors_origins")),
         tls=_read_certificate(given("tls_cert"), given("tls_key")),
         fast_path=_read_switch("--fast-path", given("fast_path")),
+        log_in=read_log_in(given),
     )
 
 
@@ -213,6 +224,7 @@ class WebSettings:
     cors_origins: tuple[str, ...] = ()
     tls: Certificate | None = None
     fast_path: bool = True
+    log_in: OpenIdSettings | None = None
 
     @property
     def url(self) -> str:
@@ -226,5 +238,6 @@ class WebSettings:
         told = orjson.loads(environ[WEB_VARIABLE])
         stream = told["stream"] and StreamSettings(**told["stream"] | {"bind": Address(**told["stream"]["bind"])})
         tls = Certificate(**told["tls"]) if told["tls"] else None
-        origins = tuple(told["cors_origins"])
-        return cls(**told | {"bind": Address(**told["bind"]), "stream": stream, "cors_origins": origins, "tls": tls})
+        log_in = OpenIdSettings(**told["log_in"]) if told["log_in"] else None
+        read = {"bind": Address(**told["bind"]), "stream": stream, "tls": tls, "log_in": log_in}
+        return cls(**told | read | {"cors_origins": tuple(told["cors_origins"])})

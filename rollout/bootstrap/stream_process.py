@@ -31,6 +31,7 @@ from rollout.service.gate import Gate
 from rollout.service.heads import Heads, kept_head
 from rollout.service.key_chores import KeyChores
 from rollout.service.snapshot import Snapshot
+from rollout.stores.console_secret import console_secret
 from rollout.stores.disk import DiskSnapshot
 from rollout.stores.redis import RedisFlagStore
 from rollout.streams.connection import SPARE, House
@@ -107,7 +108,8 @@ def _follow(settings: WebSettings, wanted: StreamSettings, house: House, running
         return {"streams": {"url": wanted.url, "open": house.hub.open, "cap": house.cap}}
 
     follower = Follower(Heads(store), changed)
-    house.gate = Gate(lambda: follower.current.state.keys, open_without_keys=wanted.bind.is_loopback)
+    secret = console_secret(Path(settings.data_dir))
+    house.gate = Gate(lambda: follower.current.state.keys, open_without_keys=wanted.bind.is_loopback, pages=secret)
     chores = KeyChores(store, house.gate, settings.server_id, time.time)
     heartbeat = Heartbeat(store, follower, kind="stream", server_id=settings.server_id, more=more)
     gauges = StreamGauges(house.hub)

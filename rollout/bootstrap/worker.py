@@ -25,10 +25,12 @@ from rollout.bootstrap.stream_address import LOOK_FOR_STREAMS_EVERY, StreamAddre
 from rollout.bootstrap.threads import Repeated
 from rollout.core.definitions import FlagFile
 from rollout.front import Front, Others, encrypted
+from rollout.identity.settings import OpenIdSettings
 from rollout.service.desk import StoreDesk
 from rollout.service.exposures import Exposures
 from rollout.service.follower import Follower
 from rollout.service.gate import Gate
+from rollout.service.identity import Provider
 from rollout.service.key_chores import KeyChores
 from rollout.service.noticing import Notices
 from rollout.service.operations import Operations
@@ -52,6 +54,7 @@ from rollout.web.signed_context import read_context_keys
 from rollout.yaml_files.reader import read_text
 
 PREPARE_EVERY = 1.0  # seconds; a change is prepared at once, a member list that somebody asked for within these
+LOOK_FOR_PROVIDER_EVERY = 5.0  # seconds; one that is there is asked much less often
 FIRST_ANSWER_WITHIN = 1.0  # seconds that a start waits for the store
 PATIENCE_FOR_THE_PAST = timedelta(seconds=0.5)  # checks wait as long, since there is one thread
 SWITCH_INTERVAL = 0.0005  # seconds; a thread that compiles gives way to checks ten times as often as Python would
@@ -86,7 +89,8 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
     roll = RollCall(store)
     notices = Notices(Operations(store))
 
-    gate = Gate(lambda: follower.current.state.keys, open_without_keys=settings.bind.is_loopback)
+    secret = console_secret(folder)
+    gate = Gate(lambda: follower.current.state.keys, open_without_keys=settings.bind.is_loopback, pages=secret)
     chores = KeyChores(store, gate, settings.server_id, time.time)
 
     def report() -> None:
@@ -124,7 +128,8 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         origins=frozenset(settings.cors_origins),
         contexts=read_context_keys(settings.context_keys) if settings.context_keys else None,
         sessions=SessionDesk(Operations(store)),
-        console_secret=console_secret(folder),
+        provider=_provider(settings.log_in),
+        console_secret=secret,
     )
     flask = create_app(parts)
     checker = Checker(follower, counters.beside(), exposures.served)
@@ -137,6 +142,17 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         partial(Others, flask.wsgi_app, secure=tls is not None),
         dressed=encrypted(tls.cert, tls.key) if tls else None,
     )
+
+
+def _provider(log_in: OpenIdSettings | None) -> Provider | None:
+    """Imported late: where nobody logs in by it, its libraries need not be there."""
+    if log_in is None:
+        return None
+    from rollout.identity.openid import OpenIdProvider  # noqa: PLC0415
+
+    provider = OpenIdProvider(log_in)
+    Repeated("log-in", provider.refresh, LOOK_FOR_PROVIDER_EVERY).start()
+    return provider
 
 
 def _where_streams_are(folder: Path) -> Callable[[], str | None]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from rollout.core.documents import Document, instant_text
+from rollout.core.keys import Key
 
 VERSION = 1
 
@@ -17,8 +18,8 @@ VERSION = 1
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who does something, and from where. `kind` is human, controller, guard or file; `authenticated` says by what that
-    is known ("key:k2j9x0a7b1cd") and is empty where somebody just said so, `claimed` who the caller says to be beside
-    that."""
+    is known ("key:k2j9x0a7b1cd", "oidc:0f3a5d7e9b1c") and is empty where somebody just said so, `claimed` who the
+    caller says to be beside that, `person` who stands behind "oidc:", whom no store knows."""
 
     id: str
     kind: str = "human"
@@ -27,6 +28,7 @@ class Actor:
     address: str = ""  # on the network
     authenticated: str = ""
     claimed: str = ""
+    person: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)

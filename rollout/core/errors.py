@@ -14,6 +14,7 @@ status in one table and the command line maps them to exit codes in another.
     │   └── OutdatedView        what the caller had seen is no longer so
     ├── RefusedByRule           locked, beyond the plan, dropping half of the flags ...
     ├── StoreUnavailable        the store cannot be reached, or cannot be trusted
+    ├── ProviderUnavailable     whoever says who people are cannot be asked
     └── NotYet                  what was asked for takes more time than one answer may; asking again goes on with it
 """
 
@@ -107,6 +108,10 @@ class RefusedByRule(RolloutError):
 
 class StoreUnavailable(RolloutError):
     code = "store_unavailable"
+
+
+class ProviderUnavailable(RolloutError):
+    code = "provider_unavailable"
 
 
 class NotYet(RolloutError):

@@ -1,5 +1,7 @@
 """Changes that wait for a second person. Each is bound to its exact content and to the revisions that it was made on:
-its id is the digest of both, so what is approved is what is carried out, and nothing else. Nobody approves their own.
+its id is the digest of both, so what is approved is what is carried out, and nothing else. Nobody approves their own;
+and since nothing tells whether somebody with a key and somebody whom a provider knows are two persons, all who speak on
+one change are known in the same way.
 
 The same record keeps what an admin did alone, break-glass, until another one has seen it.
 """
@@ -14,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from rollout.core.errors import NotAllowed, RefusedByRule, UnknownChange
+from rollout.core.log_ins import is_person
 from rollout.core.progress import State, Stop
 
 LIFETIME = timedelta(hours=24)
@@ -25,7 +28,8 @@ Document: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who wants something, and from where. `key`: the id of the key that proves it; empty where nothing does."""
+    """Who wants something, and from where. `key`: the id of the key, or of the person (`core.log_ins`), that proves it;
+    empty where nothing does."""
 
     name: str
     key: str = ""
@@ -143,14 +147,26 @@ def undecided(waiting: Waiting, change_id: str, now: datetime) -> Pending:
 
 def agreed(one: Pending, by: Agreement, key_made_at: datetime) -> Pending:
     """With this person's agreement too. Raises NotAllowed for whoever proposed it, by this key or by another of the
-    same name, for a key that was made since, and for whoever agreed before."""
+    same name, for a key that was made since, for whoever agreed before, and for whoever is known in another way than
+    those who spoke."""
     if by.key == one.by.key or by.by == one.by.name:
         raise NotAllowed("nobody approves their own change", "somebody else has to look at it")
+    _check_known_alike(one, by)
     if key_made_at >= one.at:
         raise NotAllowed("this key was made after the change was proposed", "use one that was there before")
     if any(by.key == other.key or by.by == other.by for other in one.approved):
         raise NotAllowed(f"{by.by} approved this already", "it takes another person")
     return replace(one, approved=(*one.approved, by))
+
+
+def _check_known_alike(one: Pending, by: Agreement) -> None:
+    for key in filter(None, [one.by.key, *(other.key for other in one.approved)]):
+        if is_person(key) != is_person(by.key):
+            how, so = ("log-in", "log in there") if is_person(key) else ("key", "log in with a key")
+            raise NotAllowed(
+                f"others spoke by {how}, and nothing tells whether you are one of them",
+                f"{so} to approve this",
+            )
 
 
 def differing(before: Waiting, after: Waiting) -> tuple[tuple[Pending, ...], tuple[str, ...]]:

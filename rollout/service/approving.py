@@ -14,6 +14,7 @@ from rollout.core.direction import Raise
 from rollout.core.documents import Document, instant_text, pending_document
 from rollout.core.errors import InvalidInput, NotAllowed, RefusedByRule
 from rollout.core.keys import PERMISSIONS, Key, Permission, condition
+from rollout.core.log_ins import is_person, proof_of
 from rollout.core.members import lists_no_more
 from rollout.core.pending import (
     LIFETIME,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 BREAK_GLASS = "break_glass"
 """What the record calls a change that one admin made alone."""
 
-PROOF = "key:"
+_KEY = "key:"
 
 MOST_TOLD = 20
 """As many reasons are kept and told of each change."""
@@ -102,7 +103,7 @@ def agreement(key: Key, now: datetime) -> Agreement:
 
 
 def actor_of(person: Person) -> Actor:
-    proof = f"{PROOF}{person.key}" if person.key else ""
+    proof = proof_of(person.key) if person.key else ""
     return Actor(person.name, person.kind, person.host, person.tool, person.address, proof)
 
 
@@ -157,6 +158,8 @@ def _check_nobody_was_revoked(state: State, approved: Pending) -> None:
     """Whoever got hold of a key may have spoken by it before it was revoked."""
     spoke = [approved.by.key, *(one.key for one in approved.approved)]
     for key_id in filter(None, spoke):
+        if is_person(key_id):
+            continue  # whom no store knows; they were let in when they spoke
         if key_id not in state.keys or state.keys[key_id].revoked:
             raise RefusedByRule(
                 f"key {key_id}, by which {approved.id} was proposed or approved, is revoked",
@@ -226,7 +229,7 @@ def _id(wanted: Wanted) -> str:
 
 
 def _key_of(state: State, actor: Actor) -> Key | None:
-    """The key that proves who somebody is."""
-    if not actor.authenticated.startswith(PROOF):
-        return None
-    return state.keys.get(actor.authenticated.removeprefix(PROOF))
+    """The key that proves who somebody is, or the person whom a provider vouched for."""
+    if actor.person is not None or not actor.authenticated.startswith(_KEY):
+        return actor.person
+    return state.keys.get(actor.authenticated.removeprefix(_KEY))

@@ -24,7 +24,8 @@ from rollout.core.keys import (
     condition,
     key_with,
 )
-from rollout.core.tickets import holder, ticket_of
+from rollout.core.log_ins import is_person
+from rollout.core.tickets import holder, is_page_ticket, page_ticket, ticket_of
 
 BURST = 2  # seconds of its rate that a key may ask for at once
 
@@ -76,7 +77,8 @@ class _Table:
 
 class Gate:
     """One for each worker; the threads that answer requests ask `caller`. `keys` gives those in force.
-    `open_without_keys`: nobody but this machine can reach us."""
+    `open_without_keys`: nobody but this machine can reach us. `pages`: seals the tickets of pages whose reader has no
+    key; None: there are none."""
 
     def __init__(
         self,
@@ -85,11 +87,13 @@ class Gate:
         open_without_keys: bool,
         clock: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = time.monotonic,
+        pages: bytes | None = None,
     ) -> None:
         self._keys = keys
         self._open = open_without_keys
         self._clock = clock
         self._elapsed = elapsed
+        self._pages = pages
         self._verified = _Table({})
         self._buckets: dict[str, Bucket] = {}  # by the key's id
         self._leaked: dict[str, None] = {}  # ids that were seen in a URL: refused before the store knows
@@ -120,6 +124,13 @@ class Gate:
         NotAuthenticated, TooManyRequests."""
         return self._admit(self._working(key))
 
+    def person(self, key: Key) -> Caller:
+        """Somebody who has no key of ours, and whom somebody else vouches for. Raises TooManyRequests."""
+        bucket = self._bucket(key)
+        if bucket is not None:
+            bucket.take(self._elapsed())
+        return _caller(key)
+
     def _admit(self, found: _Verified) -> Caller:
         if found.ends is not None and self._clock() >= found.ends:
             raise NotAuthenticated("this key has expired", "ask an admin to rotate it")
@@ -142,13 +153,19 @@ class Gate:
 
     def page_ticket(self, caller: Caller) -> str | None:
         """The same for the pages of whoever looks after flags. None where it needs none."""
-        return ticket_of(caller.key, self._clock()) if caller.key else None
+        if caller.key is None:
+            return None
+        if not is_person(caller.key.id):
+            return ticket_of(caller.key, self._clock())
+        return page_ticket(self._pages, self._clock()) if self._pages else None
 
     def bearer(self, ticket: str) -> Caller:
         """Who was given this ticket. Raises NotAuthenticated."""
         keys = self._keys()
         if not keys:
             return self._without_keys()
+        if self._pages and is_page_ticket(ticket, self._pages, self._clock()):
+            return Caller(frozenset({Permission.EVALUATE}))
         key = holder(ticket, keys, self._clock())
         if key is None or not self.works(key.id):
             raise NotAuthenticated("this ticket is over", "ask for all flags again; the answer has another one")

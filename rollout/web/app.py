@@ -36,7 +36,8 @@ def create_app(parts: Parts) -> Flask:
     checker = Checker(parts.follower, parts.counters, parts.served)
     gate = parts.gate or Gate(lambda: parts.follower.current.state.keys, open_without_keys=True)
     seal = Seal(parts.console_secret)
-    sessions = Sessions(seal, gate, lambda: parts.follower.current.state.ended)
+    realm = parts.provider.realm if parts.provider else None
+    sessions = Sessions(seal, gate, lambda: parts.follower.current.state.ended, realm)
     publisher = parts.publisher or Publisher(lambda: parts.follower.current)
     for blueprint in (
         checks(checker, parts.contexts),

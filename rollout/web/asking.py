@@ -14,6 +14,7 @@ from flask import request
 
 from rollout.core.audit import Actor
 from rollout.core.errors import NotAllowed, RolloutError, StoreUnavailable
+from rollout.core.log_ins import is_person, proof_of
 from rollout.service.follower import Follower
 from rollout.service.operations import Request
 from rollout.web.authorisation import caller
@@ -79,12 +80,13 @@ def _request(body: ChangeBody) -> Request:
 
 
 def actor_of(name: str | None) -> Actor:
-    """Who is asking, and where from: by the key that was shown, whatever the body says; without keys, as it says."""
+    """Who is asking, and where from: by key or log-in, whatever the body says; without keys, as it says."""
     tool = "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))[:MAX_TOOL]
     address, key = request.remote_addr or "", caller().key
     if key is None:
         return Actor(name or UNKNOWN, host=address, address=address, tool=tool)
-    return Actor(key.name, host=address, address=address, tool=tool, authenticated=f"key:{key.id}", claimed=name or "")
+    person, claimed = key if is_person(key.id) else None, name or ""
+    return Actor(key.name, "human", address, tool, address, proof_of(key.id), claimed, person)
 
 
 def from_store_or_snapshot(

@@ -34,6 +34,7 @@ STATUS = {
     "error": 500,
     "not_prepared": 503,
     "store_unavailable": 503,
+    "provider_unavailable": 503,
     "not_yet": 503,
 }
 

@@ -10,6 +10,7 @@ from rollout.core.evaluation import Answer
 from rollout.service.desk import Desk
 from rollout.service.follower import Follower
 from rollout.service.gate import Gate
+from rollout.service.identity import Provider
 from rollout.service.measures import Counters
 from rollout.service.outcomes import Intake
 from rollout.service.publishing import Publisher
@@ -55,4 +56,5 @@ class Parts:
     contexts: ContextKeys | None = None  # by which signed contexts are verified; None: there are none
     fast: bool = True  # the usual checks are answered in front of Flask
     sessions: SessionDesk | None = None  # ends those that are logged out of; None: in the browser alone
+    provider: Provider | None = None  # the company's own log-in; None: people log in by key alone
     console_secret: bytes | None = None  # signs the console's forms, in all workers alike; None: each its own

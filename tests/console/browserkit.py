@@ -50,12 +50,12 @@ def chromium() -> str:
 
 @dataclass
 class Watched:
-    """A page, and what should not happen on it. `beside`: another address that it may ask."""
+    """A page, and what should not happen on it. `beside`: others that it may ask."""
 
     page: Page
     home: str
     wrong: list[str] = field(default_factory=list)
-    beside: str = ""
+    beside: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)  # paths, in order
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ class Watched:
 
     def _asked(self, request: Request) -> None:
         self.asked.append(urlsplit(request.url).path)
-        if urlsplit(request.url).netloc not in (urlsplit(self.home).netloc, self.beside or None):
+        if urlsplit(request.url).netloc not in (urlsplit(self.home).netloc, *self.beside):
             self.wrong.append(f"asked {request.url}")
 
     def _said(self, message: ConsoleMessage) -> None:

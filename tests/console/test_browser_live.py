@@ -35,7 +35,7 @@ def visit(browser: Browser, service: Service) -> Iterator[Visit]:
 
         def open_page(path: str = "/") -> Watched:
             watched = stack.enter_context(browsing(browser, f"http://{service.address}"))
-            watched.beside = urlsplit(where_streams_are(service)).netloc
+            watched.beside = (urlsplit(where_streams_are(service)).netloc,)
             watched.page.clock.install()
             watched.open(path)
             return watched
@@ -138,7 +138,7 @@ def test_a_page_whose_stream_ends_asks_itself_until_it_has_another(service: Serv
     shows_killed(page)
     asks_itself(page)
     page.unroute("**/console/stream")
-    watched.beside = urlsplit(where_streams_are(service)).netloc
+    watched.beside = (urlsplit(where_streams_are(service)).netloc,)
     page.clock.run_for(120_000)
     is_told(page)
 

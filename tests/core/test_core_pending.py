@@ -86,6 +86,20 @@ def test_a_key_that_was_made_for_the_occasion_does_not_count():
         yes("bela", "key-b", made=NOW)
 
 
+def test_all_who_speak_on_one_change_are_known_in_the_same_way():
+    by_log_in = replace(WAITS, by=Person("asha@example.com", "oidc:000000000001"))
+    of_nobody = replace(WAITS, by=Person("flags.yaml", kind="file"))
+    with pytest.raises(NotAllowed, match="others spoke by key"):
+        yes("bela@example.com", "oidc:000000000002")
+    with pytest.raises(NotAllowed, match="others spoke by log-in"):
+        yes("bela", "key-b", by_log_in)
+    with pytest.raises(NotAllowed, match="others spoke by log-in"):
+        yes("bela", "key-b", yes("bela@example.com", "oidc:000000000002", of_nobody))
+    with pytest.raises(NotAllowed, match="their own"):
+        yes("asha@new.example.com", "oidc:000000000001", by_log_in)
+    assert len(yes("bela@example.com", "oidc:000000000002", by_log_in).approved) == 1
+
+
 def test_after_a_day_a_change_waits_no_longer_and_what_was_done_alone_still_does():
     waiting = {"one": WAITS}
     assert undecided(waiting, "one", NOW) == WAITS

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rollout.core import log_ins
 from rollout.core.approvals import Approvals
 from rollout.core.audit import Actor, read_line
 from rollout.core.definitions import FlagFile
 from rollout.core.flags import Flag
 from rollout.core.guards import Guard, GuardAction
 from rollout.core.judging import Judgement
-from rollout.core.keys import key_with
+from rollout.core.keys import Role, key_with
 from rollout.core.shares import Share
 from rollout.core.watching import Finding, GroupWatch, Watch
 from rollout.service.deciding import ApprovalDesk
@@ -78,6 +79,11 @@ class Company:
     def by(self, name: str, reason: str = "why", **more: Any) -> Request:
         """With that person's key."""
         return replace(Request(Actor(name, authenticated=f"key:{self.keys[name].id}"), reason), **more)
+
+    def logged_in(self, name: str, role: Role = Role.ADMIN, reason: str = "why", **more: Any) -> Request:
+        """Whom the provider vouches for."""
+        person = log_ins.person("https://login.example.com", f"id of {name}", name, role)
+        return replace(Request(Actor(name, authenticated=person.id, person=person), reason), **more)
 
     def file(self, *flags: Flag, **more: Any) -> FlagFile:
         return approved_file(*(flags or self.flags), **more)

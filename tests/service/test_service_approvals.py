@@ -12,6 +12,7 @@ from rollout.core.approvals import Approvals
 from rollout.core.audit import Actor
 from rollout.core.errors import InvalidInput, NotAllowed, OutdatedView, RefusedByRule, UnknownChange
 from rollout.core.flags import Flag, Rule
+from rollout.core.keys import Role
 from rollout.core.members import digest_of, pack_members
 from rollout.core.plans import Rollout
 from rollout.core.segments import AttributeCondition, Match, MemberList, OneOf, Segment
@@ -322,6 +323,33 @@ def test_what_was_said_by_a_key_that_is_revoked_by_now_does_not_count() -> None:
     with pytest.raises(NotAllowed, match="nothing proves who approves"):
         company.desk.approve(change_id, company.by("asha"))
     assert company.live() == {}
+
+
+def test_two_people_whom_the_provider_knows_are_two_and_somebody_with_a_key_is_not_a_third() -> None:
+    company = Company()
+    proposed = company.operations.advance("payments", company.logged_in("omar@example.com", Role.OPERATOR))["pending"]
+    with pytest.raises(NotAllowed, match="their own"):
+        company.desk.approve(proposed["id"], company.logged_in("omar@example.com"))
+    with pytest.raises(NotAllowed, match="others spoke by log-in"):
+        company.desk.approve(proposed["id"], company.by("asha"))
+    with pytest.raises(NotAllowed, match="may not approve"):
+        company.desk.approve(proposed["id"], company.logged_in("bela@example.com", Role.OPERATOR))
+    assert company.live() == {}
+    assert company.desk.approve(proposed["id"], company.logged_in("asha@example.com"))["changed"]
+    assert company.live() != {}
+    entry = company.entries()[-1]
+    assert (entry["action"], entry["actor"]["id"]) == ("advance", "omar@example.com")
+    assert entry["actor"]["authenticated"].startswith("oidc:")
+    assert [one["by"] for one in entry["approvals"]] == ["asha@example.com"]
+    assert replay(company.store.audit(limit=10**6), company.store.blob) == company.state()
+
+
+def test_whoever_merely_says_to_be_known_by_the_provider_is_not() -> None:
+    company = Company()
+    claims = company.logged_in("asha@example.com")
+    forged = replace(claims, actor=replace(claims.actor, person=None))
+    with pytest.raises(RefusedByRule, match="nothing proves who asks"):
+        company.operations.advance("payments", forged)
 
 
 def test_of_a_file_that_raises_everything_only_some_reasons_are_kept() -> None:

@@ -82,6 +82,8 @@ TABLE: dict[tuple[str, str], set[Role | None]] = {
     ("GET", "/console/<name>"): EVERYBODY,
     ("GET", "/login"): EVERYBODY,
     ("POST", "/login"): EVERYBODY,
+    ("GET", "/login/oidc"): EVERYBODY,
+    ("GET", "/login/oidc/callback"): EVERYBODY,
     ("POST", "/logout"): EVERYBODY,
 }
 """Who reaches which route: None is a caller without a key. A route that is not here fails the test below."""

@@ -43,6 +43,13 @@ def _option(*names: str, says: str) -> Callable[[F], F]:
 @_option("--stream-heartbeat", says="How often a silent stream shows that it is alive.")
 @_option("--context-keys", says="A file with the keys by which signed contexts are verified (a JWK set).")
 @_option("--cors-origins", says="Origins of web pages that may ask for checks, such as https://app.example.com.")
+@_option("--console-url", says="How browsers reach the console, such as https://flags.example.com.")
+@_option("--oidc-issuer", says="An OpenID provider by which people log in to the console, besides keys.")
+@_option("--oidc-client-id", says="What the provider calls this service.")
+@_option("--oidc-client-secret-file", says="A file with the secret that the provider gave to it.")
+@_option("--oidc-roles", says="Which role each group gives: `flags-admins=admin; on call=operator`.")
+@_option("--oidc-groups", says="The claim that has somebody's groups.")
+@_option("--oidc-name", says="The claim that has somebody's name, for the record.")
 @_option("--tls-cert", says="A PEM file with the certificate and its chain: then the service speaks https alone.")
 @_option("--tls-key", says="A PEM file with the certificate's private key.")
 @click.pass_context

@@ -8,6 +8,7 @@ its own: each number comes from a document of the desk, each change goes through
     forms       what forms send        and the proof that it was our own form
     sessions    who is logged in       by a cookie that names the key
     login       /login, /logout        with a key
+    oidc        /login/oidc            by the company's own log-in
     live        what moved since       and where a page is told of it
     flag_list   /                      all flags, what most needs looking at first
     flag_page   /flags/{key}           one flag

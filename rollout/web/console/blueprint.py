@@ -21,6 +21,7 @@ from rollout.web.console import (
     keys,
     live,
     login,
+    oidc,
     pending,
     servers,
 )
@@ -30,6 +31,8 @@ from rollout.web.console.sessions import Sessions
 from rollout.web.errors import NotFound
 from rollout.web.parts import Parts
 from rollout.web.reading import check_host
+
+PAGES = (flag_list, flag_page, dialogs, explaining, activity, files, servers, keys, login, oidc, pending, live)
 
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "woff2": "font/woff2"}
 
@@ -42,7 +45,7 @@ def console(parts: Parts, seal: Seal, sessions: Sessions) -> Blueprint:
     blueprint.before_request(lambda: _check_host(parts))
     assets = _read_assets()
     joined = Console(parts, seal, sessions, {name: _address(name, content) for name, content in assets.items()})
-    for pages in (flag_list, flag_page, dialogs, explaining, activity, files, servers, keys, login, pending, live):
+    for pages in PAGES:
         pages.add(blueprint, joined)
     answer_errors(blueprint, joined)
     login.answer_strangers(blueprint, joined)

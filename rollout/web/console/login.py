@@ -1,6 +1,6 @@
-"""Logging in with a key, and out again. Only people's keys open pages; the key itself goes over the line once, in the
-body of a form, and is kept nowhere. Whoever logs out is out of this browser whatever happens; where the session could
-not be ended everywhere, they are told.
+"""Logging in with a key, and out again; `oidc` is the other way in. Only people's keys open pages; the key itself goes
+over the line once, in the body of a form, and is kept nowhere. Whoever logs out is out of this browser whatever
+happens, and is told where the session could not be ended everywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from flask import Blueprint, Request, Response, g, request
 
 from rollout.core.errors import NotAllowed, NotAuthenticated, RolloutError
 from rollout.core.keys import Permission
+from rollout.service.gate import Caller
 from rollout.web.asking import carry_out
 from rollout.web.authorisation import open_to_all
 from rollout.web.bodies import ChangeBody
@@ -45,8 +46,7 @@ def add(blueprint: Blueprint, console: Console) -> None:
             found = console.sessions.admit(fields.get("key", "").strip())
         except (NotAuthenticated, NotAllowed) as error:
             return ask(console, STATUS[error.code], address, error)
-        sees_flags = Permission.STATUS in found.permissions
-        response = _to(ACTIVITY if address == HOME and not sees_flags else address)
+        response = to(first_page(found, address))
         if found.key:
             console.sessions.begin(response, found.key, secure=request.is_secure)
         return response
@@ -56,14 +56,17 @@ def add(blueprint: Blueprint, console: Console) -> None:
     def logout() -> Response:
         console.seal.check(request, read_form(request).get(TOKEN, ""))
         session = console.sessions.of(request)
-        response = _log_out(console, session) if session else _to("/login")
+        response = _log_out(console, session) if session else to("/login")
         console.sessions.forget(response)
         return response
 
 
 def ask(console: Console, status: int = 200, address: str = HOME, refusal: RolloutError | None = None) -> Response:
     """`address`: where to go once somebody is logged in."""
-    return console.page("login.html", status, next=address, refusal=refusal)
+    provider = console.parts.provider
+    return console.page(
+        "login.html", status, next=address, refusal=refusal, provider=provider.name if provider else None
+    )
 
 
 def _log_out(console: Console, session: Session) -> Response:
@@ -72,7 +75,7 @@ def _log_out(console: Console, session: Session) -> Response:
     except RolloutError as error:
         g.caller = None
         return ask(console, STATUS[error.code], refusal=_not_everywhere(error, session))
-    return _to("/login")
+    return to("/login")
 
 
 def _end_everywhere(console: Console, session: Session) -> None:
@@ -101,7 +104,7 @@ def not_authenticated(console: Console, error: NotAuthenticated) -> Response:
     """To whoever asked for a page without being logged in. A link on another site brings no cookie along (SameSite=
     Strict), so the browser is told to ask again by itself, and then does."""
     if request.method == "GET" and request.headers.get("Sec-Fetch-Site") == "cross-site":
-        return console.page("again.html")
+        return console.page("again.html", seconds=0)
     return ask(console, STATUS[error.code], wanted(request), error)
 
 
@@ -119,7 +122,11 @@ def ours(address: str) -> str:
     return address if _OURS.fullmatch(address) and not address.startswith(("/login", "/logout")) else HOME
 
 
-def _to(address: str) -> Response:
+def first_page(caller: Caller, wanted: str) -> str:
+    return ACTIVITY if wanted == HOME and Permission.STATUS not in caller.permissions else wanted
+
+
+def to(address: str) -> Response:
     response = Response(status=303, content_type="text/plain; charset=utf-8")
     response.headers["Location"] = address
     return response
