@@ -21,6 +21,8 @@ from rollout import __version__
 from rollout.bootstrap.file_keeper import LOOK_EVERY, FileKeeper
 from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
+from rollout.bootstrap.loads import LOOK_EVERY as LOOK_FOR_LOADS_EVERY
+from rollout.bootstrap.loads import LoadKeeper
 from rollout.bootstrap.memory import collect_seldom
 from rollout.bootstrap.port import PortTaken, free_port
 from rollout.bootstrap.reach import check_reach
@@ -50,6 +52,7 @@ from rollout.stores.embedded import EmbeddedStore
 from rollout.stores.redis import RedisFlagStore
 from rollout.stores.segments import RECORD_FOLDER, Segments
 from rollout.stores.signing import signing_key
+from rollout.stores.spool import SPOOL_FOLDER, Spool
 from rollout.telemetry import configure_logging
 from rollout.web.signed_context import read_context_keys
 from rollout.yaml_files.watch import FileWatcher
@@ -223,6 +226,8 @@ class Server:
         )
         self._anchors = Anchors(folder / RECORD_FOLDER, signing_key(folder))
         self._shipping = Repeated("record", self._ship, SHIP_EVERY)
+        self._loads = LoadKeeper(Spool(folder / SPOOL_FOLDER), self._store, settings.to_environment())
+        self._loading = Repeated("large files", self._loads.look, LOOK_FOR_LOADS_EVERY)
         self._watching = Repeated("flags file", self._file.look, LOOK_EVERY)
 
     def start(self, running: ExitStack) -> None:
@@ -231,9 +236,11 @@ class Server:
         self._follower.follow(timedelta(0))
         self._follow(running)
         running.callback(self._keeper.keep)
+        running.callback(self._loads.stop)
         for part in (
             self._keeping,
             self._watching,
+            self._loading,
             self._moving,
             self._gathering,
             self._beating,

@@ -7,9 +7,11 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -45,11 +47,13 @@ from rollout.stores.disk import DiskSnapshot
 from rollout.stores.record_copy import RecordCopy
 from rollout.stores.redis import RedisFlagStore
 from rollout.stores.segments import RECORD_FOLDER
+from rollout.stores.spool import SPOOL_FOLDER, Spool
 from rollout.stores.subjects import subjects_key
 from rollout.telemetry import Counters
 from rollout.web.app import Parts, create_app
 from rollout.web.evaluate import Checker
 from rollout.web.fast_path import FastPath, Sender
+from rollout.web.large_files import largest_body
 from rollout.web.signed_context import read_context_keys
 from rollout.yaml_files.reader import read_text
 
@@ -112,6 +116,9 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
     start_handing_over(intake)
     exposures = Exposures(store, follower, subjects_key(folder))
     start_counting(exposures)
+    large_files = Spool(folder / SPOOL_FOLDER)
+    with suppress(OSError):  # checks are answered all the same
+        tempfile.tempdir = str(large_files.prepared())  # bodies that come do not belong where others' files are
     parts = Parts(
         follower,
         desk,
@@ -130,6 +137,7 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         sessions=SessionDesk(Operations(store)),
         provider=_provider(settings.log_in),
         console_secret=secret,
+        large_files=large_files,
     )
     flask = create_app(parts)
     checker = Checker(follower, counters.beside(), exposures.served)
@@ -139,7 +147,7 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         listener,
         usual.sender if settings.fast_path else lambda _: None,
         usual.answer,
-        partial(Others, flask.wsgi_app, secure=tls is not None),
+        partial(Others, flask.wsgi_app, largest=largest_body(gate), secure=tls is not None),
         dressed=encrypted(tls.cert, tls.key) if tls else None,
     )
 

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from rollout.cli.exits import TimedOut, Unreachable
 from rollout.cli.identity import TOOL
+from rollout.cli.large_files import IN_ONE_REQUEST, NotThere, Sender, encoded
 from rollout.core.audit import Actor
 from rollout.core.errors import (
     InvalidFile,
@@ -38,6 +39,7 @@ from rollout.service.desk import Document
 from rollout.service.operations import Request
 
 ATTEMPTS = 3
+JSON = "application/json"
 PAUSE = 0.3  # seconds between attempts: by then a worker that crashed has been replaced
 
 _WAYS_ROUND = "--timeout waits longer, --url redis://… goes straight to the store"
@@ -54,6 +56,7 @@ _CLASSES = (
     RefusedByRule,
     StoreUnavailable,
     NotYet,
+    NotThere,
 )
 _BY_CODE = {kind.code: kind for kind in _CLASSES}
 _BY_STATUS = {
@@ -116,10 +119,10 @@ class HttpDesk:
         return self._ask("GET", f"/v1/simulate/{quote(flag, safe='')}" + (f"?{urlencode(pairs)}" if pairs else ""))
 
     def plan(self, files: Mapping[str, str], *, prune: bool = False) -> Answer:
-        return self._ask("POST", "/v1/plan", {"files": dict(files), "prune": prune})
+        return self._send("plan", {"files": dict(files), "prune": prune})
 
     def apply(self, files: Mapping[str, str], request: Request, *, prune: bool = False) -> Answer:
-        return self._ask("POST", "/v1/apply", {**_circumstances(request), "files": dict(files), "prune": prune})
+        return self._send("apply", {**_circumstances(request), "files": dict(files), "prune": prune})
 
     def report(self, outcomes: Sequence[Document]) -> Document:
         return self._ask("POST", "/v1/outcomes", {"outcomes": list(outcomes)})
@@ -206,6 +209,16 @@ class HttpDesk:
         body = _circumstances(request) | {name: value for name, value in particulars.items() if value is not None}
         return self._ask("POST", f"/v1/flags/{quote(flag, safe='')}/{verb}", body)
 
+    def _send(self, action: str, body: Mapping[str, Any]) -> Answer:
+        content = encoded(body)
+        if len(content) <= IN_ONE_REQUEST:
+            return self._question("POST", f"/v1/{action}", content)
+        document = Sender(self._question, self._timeout).send(action, content)
+        if document["error"] is not None:
+            raise self._error(_Reply(document["status"], b""), {"error": document["error"]})
+        answer: Answer = document["answer"]
+        return answer
+
     def _look(self, path: str) -> Document:
         """Asks again while the service needs more time for the past than one answer may take: it goes on from there."""
         deadline = time.monotonic() + self._timeout
@@ -218,19 +231,21 @@ class HttpDesk:
             time.sleep(PAUSE)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Document:
-        content = None if body is None else json.dumps(body).encode()
-        reply = self._reply(method, path, content)
+        return self._question(method, path, None if body is None else json.dumps(body).encode())
+
+    def _question(self, method: str, path: str, content: bytes | None = None, content_type: str = JSON) -> Document:
+        reply = self._reply(method, path, content, content_type)
         document = _read(reply.content)
         if reply.status in (200, 202) and document is not None:
             return document
         raise self._error(reply, document or {})
 
-    def _reply(self, method: str, path: str, content: bytes | None) -> _Reply:
+    def _reply(self, method: str, path: str, content: bytes | None, content_type: str) -> _Reply:
         deadline = time.monotonic() + self._timeout
         lost = False
         for left in _attempts(deadline):
             try:
-                return self._attempt(method, path, content, left)
+                return self._attempt(method, path, content, content_type, left)
             except _ReplyLost:
                 lost = True
             except Unreachable:
@@ -242,10 +257,10 @@ class HttpDesk:
             "whether it was done is not known: see `rollout audit`, and the service's log",
         )
 
-    def _attempt(self, method: str, path: str, content: bytes | None, timeout: float) -> _Reply:
+    def _attempt(self, method: str, path: str, content: bytes | None, content_type: str, timeout: float) -> _Reply:
         headers = {"Accept": "application/json", "User-Agent": TOOL, **self._authorisation}
         if content is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         with closing(self._address.connection(timeout)) as connection:
             self._connect(connection)
             try:

@@ -200,6 +200,15 @@ class Gate:
         except NotAuthenticated:
             return NOBODY
 
+    def lets(self, token: str | None, permission: Permission) -> bool:
+        """Whether a request that was not asked for its key yet may go on. Takes nothing of the key's rate."""
+        try:
+            caller = self.caller(token)
+        except (NotAuthenticated, TooManyRequests):
+            return False
+        self.give_back(token)
+        return permission in caller.permissions
+
     def leak(self, token: str) -> None:
         """This was in a URL, where logs and histories keep it. From now on it opens nothing here, and soon nowhere."""
         key = key_with(token, self._keys())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from flask import Blueprint, Response, request
@@ -20,8 +20,6 @@ from rollout.web.bodies import (
     DiffQuery,
     ExportBody,
     FileQuery,
-    FilesBody,
-    FilesOptions,
     LoadsQuery,
     MoveBody,
     NotesQuery,
@@ -34,20 +32,12 @@ from rollout.web.bodies import (
     read_options,
     read_verdicts,
 )
+from rollout.web.files import read_files
+from rollout.web.large_files import add_large_files, is_large, take_whole
 from rollout.web.machines import this_server
 from rollout.web.parts import Parts
-from rollout.web.reading import (
-    FILES_BODY,
-    check_host,
-    is_yaml,
-    read_body,
-    read_json_object,
-    text_of,
-)
+from rollout.web.reading import check_host, read_json_object
 from rollout.web.responses import json_response
-
-FLAGS_FILE = "flags.yaml"
-"""What a body of bare YAML is called in problems and in the audit."""
 
 WAITS = 202
 """The status of a change that waits for somebody else's approval."""
@@ -248,15 +238,21 @@ def _add_files(blueprint: Blueprint, parts: Parts) -> None:
     @blueprint.post("/plan")
     @needs(Permission.CHANGE)
     def plan() -> Response:
-        body = _read_files()
+        if is_large():
+            return take_whole(parts, "plan")
+        body = read_files(request)
         check_store(parts.follower)
         return json_response(desk.plan(body.files, prune=body.prune))
 
     @blueprint.post("/apply")
     @needs(Permission.APPLY)
     def apply() -> Response:
-        body = _read_files()
+        if is_large():
+            return take_whole(parts, "apply")
+        body = read_files(request)
         return _change(parts, "apply", body, lambda change: desk.apply(body.files, change, prune=body.prune))
+
+    add_large_files(blueprint, parts)
 
 
 def _add_approvals(blueprint: Blueprint, parts: Parts) -> None:
@@ -315,23 +311,6 @@ def _add_keys(blueprint: Blueprint, parts: Parts) -> None:
     def revoke_key(key: str) -> Response:
         body = read_model(ChangeBody, read_json_object(request, empty={}))
         return _change(parts, "revoke_key", body, lambda change: desk.revoke_key(key, change))
-
-
-def _read_files() -> FilesBody:
-    """Bare YAML with the options in the query, or JSON with everything in it."""
-    if not is_yaml(request):
-        body = read_model(FilesBody, read_json_object(request, FILES_BODY))
-        return body.model_copy(update={"files": _flags_file_first(body.files)})
-    options = read_options(FilesOptions, request.query_string)
-    text = text_of(read_body(request, FILES_BODY))
-    return FilesBody(**options.model_dump(), files={FLAGS_FILE: text})
-
-
-def _flags_file_first(files: Mapping[str, str]) -> dict[str, str]:
-    """Many clients sort the members of an object, so their order cannot say which file is which."""
-    yaml = [name for name in files if name.endswith((".yaml", ".yml"))]
-    first = FLAGS_FILE if FLAGS_FILE in files else yaml[0] if len(yaml) == 1 else next(iter(files))
-    return {first: files[first], **files}
 
 
 def _change(parts: Parts, action: str, body: ChangeBody, call: Callable[[Request], Document]) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
@@ -83,6 +83,19 @@ class FilesOptions(ChangeBody):
 
 class FilesBody(FilesOptions):
     files: Annotated[dict[Line, str], Field(min_length=1, max_length=100)]
+
+
+class BeginBody(_Model):
+    """A body that comes in parts: how many bytes, and of which type."""
+
+    size: Annotated[int, Field(ge=1, le=2**53)]
+    type: Literal["application/json", "application/yaml"] = "application/json"
+
+
+class PartQuery(_Model):
+    """`offset`: how many bytes came before this part."""
+
+    offset: Annotated[int, Field(ge=0, le=2**53)]
 
 
 class CreateKeyBody(ChangeBody):

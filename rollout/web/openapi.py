@@ -26,7 +26,7 @@ WRITING = frozenset({Permission.CHANGE, Permission.APPLY, Permission.KEYS, Permi
 
 _MEANING = {
     200: "Done, or the answer.",
-    202: "Nothing yet: it waits for others to approve it, as `pending` says.",
+    202: "Nothing yet: others have to approve it; or it is large, and `Location` says where to ask what came of it.",
     304: "What If-None-Match names is still so.",
     400: "Something in the request cannot be what it is.",
     401: "A key is needed, and none that works was sent; or one was in the URL.",

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from rollout.web.bodies import (
     AuditQuery,
+    BeginBody,
     ChangeBody,
     CreateKeyBody,
     DiffQuery,
@@ -20,6 +21,7 @@ from rollout.web.bodies import (
     LoadsQuery,
     MoveBody,
     NotesQuery,
+    PartQuery,
     ResumeBody,
     RotateKeyBody,
     SetBody,
@@ -30,6 +32,7 @@ Schema: TypeAlias = dict[str, Any]
 
 JSON = "application/json"
 YAML = "application/yaml"
+OCTETS = "application/octet-stream"
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer"}
@@ -98,6 +101,7 @@ class Call:
     more_query: tuple[Schema, ...] = ()
     statuses: tuple[int, ...] = ()  # besides the usual ones
     answer_type: str = JSON
+    body_type: str = JSON
     other_answers: Mapping[int, Schema] = field(default_factory=dict)  # that are no errors, by status
 
     @property
@@ -119,7 +123,7 @@ class Call:
             return {}
         schema = self.body if isinstance(self.body, dict) else self.body.model_json_schema()
         yaml = {YAML: {"schema": TEXT}} if self.body is FilesBody else {}
-        return json_content(schema) | yaml
+        return {self.body_type: {"schema": schema}} | yaml
 
 
 def json_content(schema: Schema) -> Schema:
@@ -166,6 +170,19 @@ _PENDING = an_object(
 )
 _WAITS = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, pending=_PENDING)
 _DECIDED = an_object(action=TEXT, changed=TRUTH, revision=NUMBER)
+_LOAD = an_object(
+    load=TEXT,
+    action=TEXT,
+    state=TEXT,
+    at=TEXT,
+    size=NUMBER,
+    received=NUMBER,
+    status=or_null(NUMBER),
+    answer=or_null(OBJECT),
+    error=or_null(OBJECT),
+)
+_TAKEN: dict[str, Any] = {"statuses": (202,), "other_answers": {202: _LOAD}}
+_WAITS_OR_TAKEN: Schema = {"anyOf": [_WAITS, _LOAD]}
 MAY_WAIT: dict[str, Any] = {"statuses": (202,), "other_answers": {202: _WAITS}}
 
 CALLS: Mapping[str, Call] = {
@@ -231,7 +248,7 @@ CALLS: Mapping[str, Call] = {
         query=HAVE,
         statuses=(304,),
     ),
-    "fetch_members": Call("A member list, by its digest.", BYTES, answer_type="application/octet-stream"),
+    "fetch_members": Call("A member list, by its digest.", BYTES, answer_type=OCTETS),
     "file": Call(
         "The flags file in force, or one that was.",
         an_object(name=or_null(TEXT), revision=NUMBER, text=TEXT, lines=MAPPING),
@@ -246,12 +263,28 @@ CALLS: Mapping[str, Call] = {
     "rollback": Call("To an earlier stage, and hold there.", _CHANGED, body=MoveBody),
     "kill": Call("Off for everyone, now.", _CHANGED, body=ChangeBody),
     "revive": Call("Lift a kill.", _CHANGED, body=ChangeBody, **MAY_WAIT),
-    "plan": Call(
-        "What a flags file would do.", _LOADED, body=FilesBody, needs_body=True, query=FilesOptions, statuses=(422,)
-    ),
+    "plan": Call("What a flags file would do.", _LOADED, body=FilesBody, needs_body=True, query=FilesOptions, **_TAKEN),
     "apply": Call(
-        "Bring a flags file in force.", _LOADED, body=FilesBody, needs_body=True, query=FilesOptions, **MAY_WAIT
+        "Bring a flags file in force.",
+        _LOADED,
+        body=FilesBody,
+        needs_body=True,
+        query=FilesOptions,
+        statuses=(202,),
+        other_answers={202: _WAITS_OR_TAKEN},
     ),
+    "begin_plan": Call(
+        "Begin to send a large file for a plan.", body=BeginBody, needs_body=True, query=FilesOptions, **_TAKEN
+    ),
+    "begin_apply": Call(
+        "Begin to send a large file that shall come in force.",
+        body=BeginBody,
+        needs_body=True,
+        query=FilesOptions,
+        **_TAKEN,
+    ),
+    "take_part": Call("The next part of it.", _LOAD, body=BYTES, body_type=OCTETS, needs_body=True, query=PartQuery),
+    "load": Call("How it stands with a large file, or what came of it.", _LOAD),
     "pending": Call(
         "What waits for a second person, and what was done alone.", an_object(pending=a_list(_PENDING), revision=NUMBER)
     ),

@@ -11,6 +11,7 @@ from rollout.service.desk import Desk
 from rollout.service.follower import Follower
 from rollout.service.gate import Gate
 from rollout.service.identity import Provider
+from rollout.service.loads import Intake as LargeFiles
 from rollout.service.measures import Counters
 from rollout.service.outcomes import Intake
 from rollout.service.publishing import Publisher
@@ -57,4 +58,5 @@ class Parts:
     fast: bool = True  # the usual checks are answered in front of Flask
     sessions: SessionDesk | None = None  # ends those that are logged out of; None: in the browser alone
     provider: Provider | None = None  # the company's own log-in; None: people log in by key alone
+    large_files: LargeFiles | None = None  # takes in those that are too large for one request; None: refuses them
     console_secret: bytes | None = None  # signs the console's forms, in all workers alike; None: each its own

@@ -31,6 +31,11 @@ def read_json_object(
     body = read_body(request, limit)
     if empty is not None and not body:
         return empty
+    return json_object(body)
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """Raises InvalidJson."""
     document = parse_json(body)
     if not isinstance(document, dict):
         raise InvalidJson("the body is JSON, but not an object", "send {...}")
@@ -81,7 +86,7 @@ def _read_up_to(size: int, stream: IO[bytes]) -> bytes:
 
 def _smaller(limit: int) -> str:
     if limit == FILES_BODY:
-        return "edit larger files beside the server, or apply them straight to the store with a redis:// URL"
+        return "say its length in Content-Length, or send it in parts, as `rollout apply` does"
     return "send less"
 
 

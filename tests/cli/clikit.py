@@ -183,7 +183,9 @@ def scripted(*behaviours: Behaviour) -> Iterator[tuple[str, list[Asked]]]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(size)) if size else None
+            content = self.rfile.read(size)
+            is_json = self.headers.get("Content-Type") == "application/json"
+            body = json.loads(content) if content and is_json else None
             asked.append(Asked(self.command, self.path, body, self.headers.get("User-Agent", "")))
             behaviours[min(len(asked), len(behaviours)) - 1](self)
 

@@ -374,15 +374,12 @@ def test_files_that_cannot_be_are_refused(site: Site, address: str) -> None:
     for content_type, data, status in (
         ("text/plain", FLAGS, 415),
         ("application/yaml", b"version: 1\n# \xff", 400),
-        ("application/yaml", b"x" * (1024 * 1024 + 1), 413),
-        ("application/json", b"x" * (1024 * 1024 + 1), 413),
         ("application/yaml", b"", 400),
         ("application/yaml", b"{" * 100_000, 400),
         ("application/yaml", b"a: &a [*a, *a]", 400),
     ):
         response = site.http.post(address, data=data, content_type=content_type)
         assert (response.status_code, response.mimetype) == (status, "application/json")
-    assert "beside the server" in site.http.post(address, data=b"x" * 2**21, content_type="text/yaml").text
 
 
 def test_a_file_that_drops_most_flags_is_refused(site: Site) -> None:

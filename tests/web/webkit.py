@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -23,6 +27,7 @@ from rollout.service.operations import Operations, Request
 from rollout.service.outcomes import Intake
 from rollout.service.sessions import SessionDesk
 from rollout.stores.memory import MemoryFlagStore
+from rollout.stores.spool import Spool
 from rollout.telemetry import Counters
 from rollout.web.app import Parts, create_app
 from rollout.web.signed_context import ContextKeys
@@ -152,8 +157,15 @@ class Site:
             origins=origins,
             fast=fast,
             sessions=SessionDesk(Operations(self.store)),
+            large_files=self._spool(),
         )
         self.serve()
+
+    def _spool(self) -> Spool:
+        """On the disk for as long as the site is used."""
+        folder = tempfile.mkdtemp(prefix="rollout-site-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Spool(Path(folder) / "spool")
 
     def serve(self) -> None:
         """With the parts as they are now."""
