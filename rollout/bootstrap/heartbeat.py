@@ -22,7 +22,7 @@ LIFETIME = timedelta(minutes=2)  # forgotten when so long nothing was heard
 
 
 class Heartbeat:
-    """`kind` is server or worker; `more` adds to the report."""
+    """`kind` is server, worker, admin or stream; `more` adds to the report."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from rollout.service.ports import FlagStore
 from rollout.stores.redis import RedisFlagStore, connect
 from rollout.stores.spool import SPOOL_FOLDER, Spool
 from rollout.telemetry import configure_logging
-from rollout.web.asking import Document, log_change, outcome_of, request_of, waits
+from rollout.web.asking import Document, actor_by, log_change, outcome_of, request_of, waits
 from rollout.web.errors import STATUS, error_document
 from rollout.web.files import files_in
 from rollout.yaml_files.reader import read_text

@@ -18,6 +18,8 @@ from rollout.stores.redis import RedisFlagStore
 def check_reach(settings: WebSettings) -> None:
     """Raises InvalidInput where others could reach a service without keys."""
     reached = [("--bind", settings.bind)]
+    if settings.admin is not None:
+        reached.append(("--admin-bind", settings.admin))
     if settings.stream is not None:
         reached.append(("--stream-bind", settings.stream.bind))
     open_to_others = [f"{option} {address}" for option, address in reached if not address.is_loopback]

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rollout import __version__
+from rollout.bootstrap.admin_port import admin_port, admin_server, admin_settings
 from rollout.bootstrap.file_keeper import LOOK_EVERY, FileKeeper
 from rollout.bootstrap.file_reports import RECORD_REPORT, FileReports
 from rollout.bootstrap.heartbeat import BEAT_EVERY, Heartbeat
@@ -86,7 +88,9 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
     running.enter_context(owned(folder))
     console_secret(folder)  # workers read it; here it can be said what is wrong with it
     bind = free_port(settings.bind)
-    stream = settings.stream and _reachable(_stream_port(settings.stream, bind), encrypted=settings.tls is not None)
+    admin = settings.admin and admin_port(settings.admin, bind)
+    taken = {bind.port, admin.port} if admin else {bind.port}
+    stream = settings.stream and _reachable(_stream_port(settings.stream, taken), encrypted=settings.tls is not None)
     url = settings.redis_url or _embedded_store(folder, running)
     web_settings = WebSettings(
         redis_url=url,
@@ -103,16 +107,21 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
         tls=settings.tls,
         fast_path=settings.fast_path,
         log_in=settings.log_in,
+        admin=admin,
     )
     check_reach(web_settings)
     server = Server(web_settings, settings.file)
     server.start(running)
-    environment = web_settings.to_environment() | _metrics_folder(folder)
+    metrics = _metrics_folder(folder)
+    environment = web_settings.to_environment() | metrics
     address = StreamAddress(folder)
     address.withdraw()  # of a run that was killed
     web = Supervised("web server", "rollout.bootstrap.web_process", environment, gave_up=lambda: signals.tell(GAVE_UP))
     running.callback(web.stop, signals.again)
     web.start()
+    if (admins := admin_server(web_settings, metrics)) is not None:
+        running.callback(admins.stop, signals.again)
+        admins.start()
     if stream:
         streams = Supervised("stream server", "rollout.bootstrap.stream_process", environment, ended=address.withdraw)
         running.callback(address.withdraw)
@@ -121,16 +130,19 @@ def _start(settings: Settings, signals: Signals, running: ExitStack) -> None:
     _announce(server, web, running)
 
 
-def _stream_port(wanted: StreamSettings, web: Address) -> StreamSettings:
-    """Next to the web's port where nobody asked for another; where that is taken, any. Raises PortTaken."""
+def _stream_port(wanted: StreamSettings, taken: Collection[int]) -> StreamSettings:
+    """Next to the web's port where nobody asked for another; where that is taken, any. `taken`: ports of ours, where
+    nobody listens so early. Raises PortTaken."""
+    host = wanted.bind.host
     if wanted.bind.port == 0:
-        return replace(wanted, bind=_any_port_but(web, wanted.bind.host))
-    try:
-        return replace(wanted, bind=free_port(wanted.bind, option="--stream-bind"))
-    except PortTaken:
-        if wanted.chosen:
-            raise
-    free = _any_port_but(web, web.host)
+        return replace(wanted, bind=_any_port_but(taken, host))
+    if wanted.bind.port not in taken:
+        try:
+            return replace(wanted, bind=free_port(wanted.bind, option="--stream-bind"))
+        except PortTaken:
+            if wanted.chosen:
+                raise
+    free = _any_port_but(taken, host)
     log.warning("%s is taken, so streams are on %s; --stream-bind chooses", wanted.bind, free)
     return replace(wanted, bind=free)
 
@@ -140,9 +152,8 @@ def _reachable(stream: StreamSettings, *, encrypted: bool) -> StreamSettings:
     return replace(stream, url=stream.url or f"{'https' if encrypted else 'http'}://{stream.bind}")
 
 
-def _any_port_but(web: Address, host: str) -> Address:
-    """The web's is free as yet, since nobody listens there so early."""
-    while (free := free_port(Address(host, 0))).port == web.port:
+def _any_port_but(taken: Collection[int], host: str) -> Address:
+    while (free := free_port(Address(host, 0))).port in taken:
         continue
     return free
 
@@ -264,14 +275,20 @@ class Server:
         settings, revision = self._settings, self._follower.current.revision
         moved = self._moved_at == revision or self._follower.stale
         streams = settings.stream is None or self._stream.look() is not None
-        return moved and streams and all_workers_have(self._store, settings.server_id, revision, settings.workers)
+        admin = admin_settings(settings)
+        others = streams and (admin is None or answers(admin))
+        return moved and others and all_workers_have(self._store, settings.server_id, revision, settings.workers)
 
     def description(self) -> str:
         workers, flags = self._settings.workers, len(self._follower.current.state.records)
         return (
             f"rollout {__version__}: ready on {self._settings.url}, {_counted(workers, 'worker')}, "
-            f"{_counted(flags, 'flag')}, revision {self._follower.current.revision}"
+            f"{_counted(flags, 'flag')}, revision {self._follower.current.revision}{self._where_metrics_are()}"
         )
+
+    def _where_metrics_are(self) -> str:
+        admin = admin_settings(self._settings)
+        return f", metrics on {admin.url}" if admin else ""
 
     def _loader(self, file: Path) -> FileLoader:
         handled = HandledFile(Path(self._settings.data_dir), self._settings.origin)

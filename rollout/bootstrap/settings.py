@@ -23,6 +23,7 @@ from rollout.identity.settings import OpenIdSettings
 DEFAULTS = {
     "file": "flags.yaml",
     "bind": "127.0.0.1:8080",
+    "admin_bind": "",
     "workers": "2",
     "data_dir": ".rollout",
     "redis_url": "",
@@ -91,6 +92,7 @@ class Settings:
     tls: Certificate | None = None
     fast_path: bool = True  # the usual checks are answered in front of Flask
     log_in: OpenIdSettings | None = None  # besides keys
+    admin: Address | None = None  # a second port, for /metrics and the details of /readyz; None: they are on the first
 
     @property
     def origin(self) -> str:
@@ -122,6 +124,7 @@ def settings_from(options: Mapping[str, str | None], environ: Mapping[str, str] 
         tls=_read_certificate(given("tls_cert"), given("tls_key")),
         fast_path=_read_switch("--fast-path", given("fast_path")),
         log_in=read_log_in(given),
+        admin=_read_admin(given, bind),
     )
 
 
@@ -134,7 +137,7 @@ def read_address(text: str, option: str = "--bind") -> Address:
     try:
         address = ipaddress.ip_address("127.0.0.1" if name == "localhost" else name)
     except ValueError:
-        raise InvalidInput(f"--bind {text!r} names a host, not an address", "write 127.0.0.1:8080") from None
+        raise InvalidInput(f"{option} {text!r} names a host, not an address", "write 127.0.0.1:8080") from None
     return Address(str(address), int(port))
 
 
@@ -152,6 +155,17 @@ def _read_stream(given: Callable[[str], str], web: Address) -> StreamSettings | 
         cap=read_cap(given("stream_cap")),
         heartbeat=read_heartbeat(given("stream_heartbeat")),
     )
+
+
+def _read_admin(given: Callable[[str], str], web: Address) -> Address | None:
+    bind = given("admin_bind")
+    if not bind:
+        return None
+    where, streams = read_address(bind, "--admin-bind"), given("stream_bind")
+    taken = [web] + ([read_address(streams, "--stream-bind")] if streams not in ("", OFF) else [])
+    if where.port and where.port in {address.port for address in taken}:
+        raise InvalidInput(f"--admin-bind {bind!r} has the port of another address", "write a port of its own")
+    return where
 
 
 def _next_to(web: Address) -> Address:
@@ -225,6 +239,8 @@ class WebSettings:
     tls: Certificate | None = None
     fast_path: bool = True
     log_in: OpenIdSettings | None = None
+    admin: Address | None = None  # where /metrics and the details of /readyz are instead
+    is_admin: bool = False  # this is that place
 
     @property
     def url(self) -> str:
@@ -239,5 +255,6 @@ class WebSettings:
         stream = told["stream"] and StreamSettings(**told["stream"] | {"bind": Address(**told["stream"]["bind"])})
         tls = Certificate(**told["tls"]) if told["tls"] else None
         log_in = OpenIdSettings(**told["log_in"]) if told["log_in"] else None
-        read = {"bind": Address(**told["bind"]), "stream": stream, "tls": tls, "log_in": log_in}
+        admin = Address(**told["admin"]) if told["admin"] else None
+        read = {"bind": Address(**told["bind"]), "stream": stream, "tls": tls, "log_in": log_in, "admin": admin}
         return cls(**told | read | {"cors_origins": tuple(told["cors_origins"])})

@@ -88,7 +88,8 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
     follower = Follower(store, changed)
     publisher = Publisher(lambda: follower.current)
     preparing = Repeated("ruleset", publisher.prepare, PREPARE_EVERY)
-    heartbeat = Heartbeat(store, follower, kind="worker", server_id=settings.server_id)
+    kind = "admin" if settings.is_admin else "worker"
+    heartbeat = Heartbeat(store, follower, kind=kind, server_id=settings.server_id)
 
     roll = RollCall(store)
     notices = Notices(Operations(store))
@@ -138,6 +139,7 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         provider=_provider(settings.log_in),
         console_secret=secret,
         large_files=large_files,
+        tells_machines=settings.admin is None,
     )
     flask = create_app(parts)
     checker = Checker(follower, counters.beside(), exposures.served)

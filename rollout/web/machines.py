@@ -26,17 +26,21 @@ def machines(parts: Parts, gate: Gate) -> Blueprint:
     @open_to_all
     def readyz() -> Response:
         ready = is_ready(parts)
-        knows = Permission.STATUS in gate.visitor(token_sent(request)).permissions
+        knows = parts.tells_machines and Permission.STATUS in gate.visitor(token_sent(request)).permissions
         details = this_server(parts) if knows else {}  # a problem of the file names flags
         return json_response({"ready": ready, **details}, 200 if ready else 503)
 
+    if parts.tells_machines:
+        _add_metrics(blueprint, parts)
+    return blueprint
+
+
+def _add_metrics(blueprint: Blueprint, parts: Parts) -> None:
     @blueprint.get("/metrics")
     @needs(Permission.STATUS)
     def metrics() -> Response:
         body, content_type = parts.counters.scrape()
         return Response(body, content_type=content_type)
-
-    return blueprint
 
 
 def is_ready(parts: Parts) -> bool:

@@ -59,4 +59,5 @@ class Parts:
     sessions: SessionDesk | None = None  # ends those that are logged out of; None: in the browser alone
     provider: Provider | None = None  # the company's own log-in; None: people log in by key alone
     large_files: LargeFiles | None = None  # takes in those that are too large for one request; None: refuses them
+    tells_machines: bool = True  # /metrics and the details of /readyz; False: they are on another port
     console_secret: bytes | None = None  # signs the console's forms, in all workers alike; None: each its own

@@ -75,6 +75,10 @@ def test_an_address_that_others_can_reach_is_known_as_one(bind):
         ({"redis_url": "redis://[host"}, "redis://"),
         ({"stream_bind": "8081"}, "--stream-bind '8081' is not an address"),
         ({"stream_bind": "localhost:8080"}, "is where checks are answered; write 127.0.0.1:8081"),
+        ({"admin_bind": "8082"}, "--admin-bind '8082' is not an address"),
+        ({"admin_bind": "flags.example.com:80"}, "--admin-bind 'flags.example.com:80' names a host"),
+        ({"admin_bind": "10.0.0.1:8080"}, "--admin-bind '10.0.0.1:8080' has the port of another address"),
+        ({"admin_bind": "127.0.0.1:7", "stream_bind": "127.0.0.1:7"}, "write a port of its own"),
         ({"stream_url": "flags.example.com"}, "write https://flags.example.com"),
         ({"stream_url": "ftp://flags.example.com"}, "write https://flags.example.com"),
         ({"stream_url": "https://"}, "write https://flags.example.com"),
@@ -128,7 +132,8 @@ def test_web_processes_are_told_their_settings_by_the_environment():
             "unix:///s", "rollout", "embedded", "/data", "host:80", 12, Address("::1", 80), 3, streams
         )
         more = replace(settings, cors_origins=("https://a.example",), tls=Certificate("/cert.pem", "/key.pem"))
-        for each in (settings, more):
+        admin = replace(settings, admin=Address("127.0.0.1", 82), is_admin=True)
+        for each in (settings, more, admin):
             assert WebSettings.from_environment(each.to_environment()) == each
 
 
@@ -144,6 +149,11 @@ def test_web_processes_are_told_their_settings_by_the_environment():
 )
 def test_streams_listen_next_to_the_web_unless_somebody_says_where(options, bind):
     assert str(settings_from(options, {}).stream.bind) == bind
+
+
+def test_a_second_port_is_there_for_whoever_wants_one():
+    assert settings_from({}, {}).admin is None
+    assert settings_from({}, {"ROLLOUT_ADMIN_BIND": "10.0.0.1:0"}).admin == Address("10.0.0.1", 0)
 
 
 def test_streams_can_be_off():

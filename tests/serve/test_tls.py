@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import re
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -49,7 +50,7 @@ def test_with_a_certificate_it_speaks_https_alone(
     service_in: Callable[..., Service], tmp_path: Path, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pem, private = certificate
-    service = service_in(tmp_path / "site", tls_cert=pem, tls_key=private).start()
+    service = service_in(tmp_path / "site", tls_cert=pem, tls_key=private, admin_bind="127.0.0.1:0").start()
     assert f"ready on https://{service.address}" in service.printed()
     trusting = ssl.create_default_context(cafile=str(pem))
     connection = http.client.HTTPSConnection(service.address, timeout=PATIENCE, context=trusting)
@@ -60,6 +61,9 @@ def test_with_a_certificate_it_speaks_https_alone(
     assert stream["url"].startswith("https://")
     with urlopen(stream["url"], timeout=PATIENCE, context=trusting) as events:
         assert events.readline().startswith(b"retry: ")
+    (metrics,) = re.findall(r"metrics on (https://\S+)", service.printed())
+    with urlopen(f"{metrics}/metrics", timeout=PATIENCE, context=trusting) as counted:
+        assert b"rollout_revision" in counted.read()
     with pytest.raises((OSError, http.client.HTTPException)):
         service.ask("/healthz")
     url = f"https://{service.address}"

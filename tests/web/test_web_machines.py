@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webkit import Site
+from webkit import Site, bearing
 
 
 def ready(site: Site, status: int, **expected: object) -> None:
@@ -39,6 +39,17 @@ def test_a_server_without_a_file_on_an_empty_store_is_ready_for_the_first_apply(
 def test_a_server_that_has_not_looked_at_its_file_yet_is_not_ready(empty_site: Site) -> None:
     empty_site.follow()
     ready(empty_site, 503, revision=0, stale=False, file=None)
+
+
+def test_what_is_told_on_another_port_is_not_told_here(site: Site) -> None:
+    site.serve_with(tells_machines=False)
+    keys = site.make_keys()
+    for headers in ({}, bearing(keys["admin"])):
+        response = site.get("/readyz", headers=headers)
+        assert (response.status_code, response.get_json()) == (200, {"ready": True})
+        response = site.get("/metrics", headers=headers)
+        assert (response.status_code, response.get_json()["error"]["code"]) == (404, "not_found")
+    assert "/metrics" not in site.get("/openapi.json").get_json()["paths"]
 
 
 def test_a_stale_server_stays_ready(site: Site) -> None:

@@ -14,6 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 UNSET = {
     "redis_url": "an embedded one",
+    "admin_bind": "none: they are on the first",
     "stream_bind": "the port after --bind's, or one that is free",
     "stream_url": "http:// and where they listen",
 }
@@ -32,6 +33,7 @@ def _option(*names: str, says: str) -> Callable[[F], F]:
 @click.command()
 @_option("-f", "--file", says="The flags file.")
 @_option("--bind", says="Where to listen.")
+@_option("--admin-bind", says="A second port, for /metrics and the details of /readyz.")
 @_option("--workers", says="How many processes answer.")
 @_option("--data-dir", says="The folder of the embedded store, and of what is kept for when the store is away.")
 @_option("--redis-url", says="A Redis or Valkey server: redis://, rediss:// or unix://.")
