@@ -55,6 +55,7 @@ from rollout.stores.redis import RedisFlagStore
 from rollout.stores.segments import RECORD_FOLDER, Segments
 from rollout.stores.signing import signing_key
 from rollout.stores.spool import SPOOL_FOLDER, Spool
+from rollout.stores.subjects import fingerprint, subjects_key
 from rollout.telemetry import configure_logging
 from rollout.web.signed_context import read_context_keys
 from rollout.yaml_files.watch import FileWatcher
@@ -219,6 +220,7 @@ class Server:
             changed=lambda: self._beating.wake(),  # noqa: PLW0108  # which is made below
             failed=self._load_failed,
         )
+        self._subjects = fingerprint(subjects_key(folder))
         beat = Heartbeat(self._store, self._follower, kind="server", server_id=settings.server_id, more=self._more)
         self._controller = Controller(self._store, Operations(self._store), self._follower, settings.server_id)
         self._moved_at = 0  # revision at which the controller looked last
@@ -324,7 +326,8 @@ class Server:
 
     def _more(self) -> dict[str, Any]:
         report = self._file.report
-        return {"file": report.document() if report else None, "record": self._shipper.standing.document()}
+        record = self._shipper.standing.document()
+        return {"file": report.document() if report else None, "record": record, "subjects": self._subjects}
 
     def _follow(self, running: ExitStack) -> None:
         stop = threading.Event()

@@ -55,6 +55,8 @@ def doctor_report(
             *_each("clocks", _clocks(reports, moment), "they agree with the store's"),
             *_each("file", _files(reports), "in force"),
             *_each("keys", _keys(snapshot, moment), _keys_said(snapshot)),
+            *_each("people", _counted_apart(reports), "all servers count them by the same key"),
+            *_each("overrides", _unseen(snapshot), "none that a second admin has not seen"),
             *_each("guards", _silent(snapshot, watches, moment), "all that watch have outcomes to judge"),
         ]
     )
@@ -221,6 +223,33 @@ def _keys_said(snapshot: Snapshot) -> str:
     if not snapshot.state.keys:
         return "none: the service answers its own machine alone"
     return "none expires within two weeks"
+
+
+def _counted_apart(reports: Reports) -> Iterator[Finding]:
+    """Hashes of the same person are the same only under the same key; servers tell of theirs by a fingerprint."""
+    keys: dict[str, list[str]] = {}
+    for name, (report, age) in reports.items():
+        if report.get("subjects") and age <= CONFIRMED:
+            keys.setdefault(report["subjects"], []).append(name)
+    if len(keys) > 1:
+        apart = " and ".join(", ".join(names) for names in keys.values())
+        yield _problem(
+            "people",
+            f"{apart} hash people by different keys, so whoever several of them serve is counted several times a day",
+            "give all data folders the subjects.key of one of them, and restart the others",
+        )
+
+
+def _unseen(snapshot: Snapshot) -> Iterator[Finding]:
+    """Of what was done alone, break-glass."""
+    for one in snapshot.state.pending.values():
+        if one.done_at:
+            what = f"{one.action} of {one.flag}" if one.flag else one.action
+            yield _problem(
+                "overrides",
+                f"{one.by.name} did {what} alone at revision {one.done_at} ({one.reason}), and no second admin saw it",
+                f"another admin looks at it, and says so: rollout approve {one.id}",
+            )
 
 
 def _silent(snapshot: Snapshot, watches: Mapping[str, Watched], moment: Moment) -> Iterator[Finding]:

@@ -5,6 +5,8 @@ that were made with it unlinkable.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import secrets
 from pathlib import Path
@@ -13,8 +15,14 @@ from rollout.stores.disk import write_once
 
 SUBJECTS_FILE = "subjects.key"
 KEY_BYTES = 32
+FINGERPRINT = 12  # hexadecimal digits
 
 log = logging.getLogger(__name__)
+
+
+def fingerprint(key: bytes) -> str:
+    """By which servers can tell whether they have the same key, and nobody can tell the key."""
+    return hmac.digest(key, b"rollout: which subjects key this is", hashlib.sha256).hex()[:FINGERPRINT]
 
 
 def subjects_key(folder: Path) -> bytes:

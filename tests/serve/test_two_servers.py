@@ -66,3 +66,23 @@ def test_different_content_is_an_error_to_see_and_no_fight(servers: tuple[Servic
     edit(first, "theirs")
     eventually(lambda: first.file_report()["state"] == "in force")
     assert first.status()["revision"] == revision
+
+
+def test_servers_that_count_people_by_different_keys_are_found(servers: tuple[Service, Service]):
+    first, second = servers
+    (found,) = eventually(lambda: hashing_apart(first))
+    assert all(service.address.rpartition(":")[2] in found["says"] for service in servers)
+    keys = [(service.folder / ".rollout" / "subjects.key").read_text().strip() for service in servers]
+    assert len(set(keys)) == 2
+    said = str(first.ask("/v1/doctor").document) + str(first.status())
+    assert not [key for key in keys if key[:16] in said]
+    second.options["bind"] = second.address  # where it comes back, under the same name
+    second.interrupt()
+    (second.folder / ".rollout" / "subjects.key").write_text(keys[0])
+    second.start()
+    eventually(lambda: not hashing_apart(first))
+
+
+def hashing_apart(service: Service) -> list[dict]:
+    checks = service.ask("/v1/doctor").document["checks"]
+    return [one for one in checks if one["check"] == "people" and one["state"] == "problem"]

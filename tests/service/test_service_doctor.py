@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from rollout.core.progression import Moment
+from rollout.core.shares import Share
 from rollout.service.desk import StoreDesk
 from rollout.service.doctor import doctor_report, without_store
 from rollout.service.follower import Follower
@@ -17,6 +18,7 @@ from rollout.service.keys import KeyDesk
 from rollout.service.operations import moment_of
 from rollout.service.ports import Heard, Vitals
 from rollout.service.snapshot import Snapshot
+from tests.service.approvalkit import Company
 from tests.service.servicekit import FLAGS, Place, flag, request
 
 GOOD = Vitals(
@@ -137,6 +139,34 @@ def test_a_key_that_expires_soon_is_a_problem_until_another_took_over(place: Pla
     assert problems(place) == {}
 
 
+def test_servers_that_hash_people_by_different_keys_are_a_problem(place: Place) -> None:
+    same = heard(place, subjects="b1f0"), heard(place, subjects="b1f0")
+    assert problems(place, a=same[0], b=same[1], worker=heard(place)) == {}
+    found = problems(place, a=same[0], b=same[1], c=heard(place, subjects="07aa"))
+    assert list(found) == ["people"]
+    assert "a, b and c hash people by different keys" in found["people"]
+    gone = heard(place, 40 * SECOND, subjects="07aa")
+    assert list(problems(place, a=same[0], c=gone)) == ["servers"]
+
+
+def test_what_was_done_alone_is_a_problem_until_a_second_admin_has_seen_it() -> None:
+    company = Company()
+    alone = company.by("asha", "the bank waits", break_glass=True)
+    done = company.operations.set_share("payments", Share.parse("50%"), alone)
+    company.now_ms += 60_000
+    (found,) = overrides(company)
+    assert found["state"] == "problem"
+    assert found["says"].startswith(f"asha did set of payments alone at revision {done['revision']} (the bank waits)")
+    assert found["hint"].endswith(f"rollout approve {done['break_glass']['id']}")
+    company.desk.approve(done["break_glass"]["id"], company.by("bela", "seen"))
+    assert [one["state"] for one in overrides(company)] == ["ok"]
+
+
+def overrides(company: Company) -> list[dict[str, Any]]:
+    checks = StoreDesk.straight(company.store, lambda *_: None).doctor()["checks"]
+    return [one for one in checks if one["check"] == "overrides"]
+
+
 def test_while_the_store_is_away_that_is_the_problem() -> None:
     document = without_store("connection refused")
     assert (document["healthy"], document["checks"][0]["says"]) == (False, "connection refused")
@@ -145,4 +175,5 @@ def test_while_the_store_is_away_that_is_the_problem() -> None:
 def test_a_desk_on_a_store_in_memory_says_that_it_is_kept_nowhere(place: Place) -> None:
     desk = StoreDesk.straight(place.store, lambda *_: None)
     checks = {one["check"]: one["state"] for one in desk.doctor()["checks"]}
-    assert checks == {"store": "unknown", "servers": "ok", "clocks": "ok", "file": "ok", "keys": "ok", "guards": "ok"}
+    fine = ("servers", "clocks", "file", "keys", "people", "overrides", "guards")
+    assert checks == {"store": "unknown", **dict.fromkeys(fine, "ok")}

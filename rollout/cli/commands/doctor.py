@@ -25,7 +25,8 @@ def command(context: click.Context, open_desk: OpenDesk, *, address: Address, as
     """What is wrong with this installation, or soon will be.
 
     Looks at the store (version, access, eviction, persistence, memory), the servers and their clocks, the flags file,
-    keys that expire, and guards that hear of no outcomes. Ends with 1 where there is a problem.
+    keys that expire, what was done alone and no second admin has seen, servers that count people by different keys, and
+    guards that hear of no outcomes. Ends with 1 where there is a problem.
     """
     with desk_for(open_desk, address) as desk:
         document = desk.doctor()
