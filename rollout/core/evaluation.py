@@ -9,7 +9,7 @@ makes no objects.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -88,36 +88,42 @@ def compile_ruleset(
     ruleset: Ruleset, members: Mapping[str, Membership], previous: Evaluator | None = None
 ) -> Evaluator:
     """Compiles every flag, or, of those that `previous` has compiled from the same rules, none again."""
-    same_ground = (
-        previous is not None
-        and previous.ruleset.segments is ruleset.segments
-        and previous.ruleset.attributes is ruleset.attributes
-    )
-    if previous is not None and same_ground:
-        segments = previous.segments
-    else:
-        segments = compile_segments(ruleset.segments, ruleset.attributes, members)
-    order = needed_first({key: rules.requires for key, rules in ruleset.flags.items()})
-    compiled = _unchanged(ruleset, previous, order) if previous is not None and same_ground else {}
-    plain = {key: previous.plain[key] for key in compiled} if previous is not None else {}
+    if previous is None or not _same_ground(ruleset, previous.ruleset):
+        ground = compile_segments(ruleset.segments, ruleset.attributes, members)
+        previous = Evaluator(replace(ruleset, flags={}), {}, ground)
+    flags, plain, segments = dict(previous.flags), dict(previous.plain), previous.segments
+    order = _not_compiled(ruleset.flags, previous.ruleset.flags)
     for key in order:
-        if key not in compiled:
-            rules = ruleset.flags[key]
-            required = [(other, compiled[other]) for other in rules.requires if other in compiled]
-            compiled[key], plain[key] = compile_flag(rules, required, ruleset.attributes, segments)
-    flags = {key: compiled[key] for key in ruleset.flags}
-    grouping = grouped(plain, segments, previous.grouping if previous is not None and same_ground else None)
+        flags.pop(key, None)  # where flags require each other in a circle, none is asked as it was before
+    for key in order:
+        rules = ruleset.flags[key]
+        required = [(other, flags[other]) for other in rules.requires if other in flags and other in ruleset.flags]
+        flags[key], plain[key] = compile_flag(rules, required, ruleset.attributes, segments)
+    flags = {key: flags[key] for key in ruleset.flags}
+    plain = {key: plain[key] for key in ruleset.flags}
+    grouping = grouped(plain, segments, previous.grouping)
     return Evaluator(ruleset, flags, segments, plain, grouping, together(flags, grouping, segments))
 
 
-def _unchanged(ruleset: Ruleset, previous: Evaluator, order: list[str]) -> dict[str, Evaluate]:
-    """Flags whose rules, and those of all that they require, are the very ones that were compiled before."""
-    kept: dict[str, Evaluate] = {}
-    for key in order:
-        rules = ruleset.flags[key]
-        if previous.ruleset.flags.get(key) is rules and all(other in kept for other in rules.requires):
-            kept[key] = previous.flags[key]
-    return kept
+def _same_ground(now: Ruleset, before: Ruleset) -> bool:
+    return now.segments is before.segments and now.attributes is before.attributes
+
+
+def _not_compiled(now: Mapping[str, FlagRules], before: Mapping[str, FlagRules]) -> list[str]:
+    """Flags whose rules, or those of any that they require, are not the very ones of before; those that others require
+    first."""
+    found = {key for key, rules in now.items() if before.get(key) is not rules}
+    requiring: dict[str, list[str]] = {}
+    for key, rules in now.items():
+        for other in rules.requires:
+            requiring.setdefault(other, []).append(key)
+    waiting = [*found, *(before.keys() - now.keys())]
+    while waiting:
+        for key in requiring.get(waiting.pop(), ()):
+            if key not in found:
+                found.add(key)
+                waiting.append(key)
+    return needed_first({key: rules.requires for key, rules in now.items() if key in found})
 
 
 def compile_flag(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from rollout.core.errors import InvalidInput
 
@@ -23,13 +24,9 @@ class Share:
     @classmethod
     def parse(cls, text: str) -> Share:
         """Reads "1%" or "0.0001%". Raises InvalidInput for anything else: without a unit, below 0, above 100."""
-        found = _WRITTEN.fullmatch(text.strip()) if isinstance(text, str) else None
-        if found is None:
+        if not isinstance(text, str):
             raise InvalidInput(f"{text!r} is not a percentage", _hint(str(text).strip()))
-        share = cls(Fraction(text.strip()[:-1]))
-        if share.percent > 100:
-            raise InvalidInput(f"{text.strip()} is more than 100%", "write a percentage from 0% to 100%")
-        return share
+        return _parsed(text)
 
     @property
     def threshold(self) -> int:
@@ -41,6 +38,16 @@ class Share:
         if not rest:
             return f"{whole}%"
         return f"{whole}.{int(rest * 10**8):08d}".rstrip("0") + "%"
+
+
+@lru_cache(1024)  # ten thousand flags have a few dozen shares, and reading one exactly takes a while
+def _parsed(text: str) -> Share:
+    if _WRITTEN.fullmatch(text.strip()) is None:
+        raise InvalidInput(f"{text!r} is not a percentage", _hint(text.strip()))
+    share = Share(Fraction(text.strip()[:-1]))
+    if share.percent > 100:
+        raise InvalidInput(f"{text.strip()} is more than 100%", "write a percentage from 0% to 100%")
+    return share
 
 
 NOBODY = Share(Fraction(0))

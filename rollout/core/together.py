@@ -94,7 +94,7 @@ class Grouping:
 
 
 def grouped(
-    plain: Mapping[str, Admitting | None], segments: Mapping[str, Predicate], before: Grouping | None
+    plain: Mapping[str, Admitting | None], segments: Mapping[str, Predicate], before: Grouping
 ) -> Grouping:
     """`plain`: the flags on which nothing but their admissions decides. `before`: an earlier grouping by the very same
     segments. What was settled there is settled here from the beginning, so that nobody waits for it after a change."""
@@ -102,7 +102,7 @@ def grouped(
     for key, flag in plain.items():
         if flag is not None:
             alike.setdefault((flag.bucket_by, flag.audiences), []).append(key)
-    earlier = {(group.bucket_by, group.audiences): group for group in before.groups} if before else {}
+    earlier = {(group.bucket_by, group.audiences): group for group in before.groups}
     groups: list[Group] = []
     keys: list[str] = []
     for (bucket_by, audiences), own in alike.items():

@@ -77,7 +77,10 @@ def next_snapshot(change: Change, previous: Snapshot) -> Snapshot:
             documents[key] = document
             records[key] = decode_record(document)
     state = replace(previous.state, revision=change.revision, records=records)
-    evaluator = _compile(state, previous.members, previous)
+    rules = {key: one for key, one in previous.evaluator.ruleset.flags.items() if key in records}
+    rules |= {key: rules_in_force(records[key]) for key in change.flags if key in records}
+    ruleset = replace(previous.evaluator.ruleset, revision=change.revision, flags=rules)
+    evaluator = compile_ruleset(ruleset, previous.members, previous.evaluator)
     return replace(previous, state=state, evaluator=evaluator, documents=documents)
 
 

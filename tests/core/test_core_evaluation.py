@@ -232,6 +232,22 @@ def test_an_unchanged_flag_is_not_compiled_again() -> None:
     assert (first.flags["c"]({}).on, second.flags["c"]({}).on) == (True, False)
 
 
+def test_what_others_require_may_change_come_and_go_and_they_follow() -> None:
+    """Two lean on each other in a circle, and are broken whatever the order in which they were compiled."""
+    plain = rules_in_force(replace(flag_on_a_way(EVERYBODY), flag=Flag("base", "d", "o", True)))
+    leans = {key: replace(plain, key=key, requires=(other,)) for key, other in ("ab", "bc", ("c", "base"))}
+    round_and_round = {key: replace(plain, key=key, requires=(other,)) for key, other in ("xy", "yx")}
+    evaluator = compile_ruleset(Ruleset(1, {}, {}, {**leans, **round_and_round}), {})
+    ground = evaluator.ruleset
+    for base in ({"base": plain}, {}, {"base": replace(plain, enabled=False)}, {"base": plain}):
+        ruleset = replace(ground, flags={**leans, **base, **round_and_round})
+        evaluator = compile_ruleset(ruleset, {}, evaluator)
+        check_same(evaluator, compile_ruleset(ruleset, {}), [{"user_id": "u-1"}])
+        assert [evaluator.flags[key]({}).on for key in "abc"] == [base == {"base": plain}] * 3
+    ruleset = replace(ruleset, flags={**ruleset.flags, "y": replace(round_and_round["y"], enabled=False)})
+    check_same(compile_ruleset(ruleset, {}, evaluator), compile_ruleset(ruleset, {}), [{}])
+
+
 def test_where_a_segment_is_broken_all_flags_together_answer_as_each_alone() -> None:
     def to(audience: str) -> FlagRules:
         admissions = (Admission(audience, Share.parse("50%"), "s", by_segment=False),)
@@ -281,6 +297,9 @@ def test_thousands_of_flags_in_a_chain_are_compiled_and_asked() -> None:
     assert evaluator.flags["f4999"]({}).on
     assert evaluator.flags["f4800"]({}).on
     assert evaluator.flags["f0"]({}).flag == "f0"  # too long to follow: off or on, but answered
+    off = {**evaluator.ruleset.flags, "f4999": replace(chained(4999), enabled=False)}
+    after = compile_ruleset(replace(evaluator.ruleset, flags=off), {}, evaluator)
+    assert not any(after.flags[key]({}).on for key in ("f4800", "f4999"))
 
 
 def check_needed_first(links: dict[str, list[str]], order: str) -> None:
