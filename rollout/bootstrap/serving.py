@@ -35,7 +35,7 @@ from rollout.bootstrap.snapshots import KEEP_EVERY, SnapshotKeeper, start_from_d
 from rollout.bootstrap.stream_address import StreamAddress
 from rollout.bootstrap.stream_settings import StreamSettings
 from rollout.bootstrap.supervised import Supervised
-from rollout.bootstrap.threads import JOIN_WITHIN, Repeated
+from rollout.bootstrap.threads import AFTER_CHANGE, JOIN_WITHIN, Repeated
 from rollout.core.audit import Actor
 from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
 from rollout.service.controller import TICK_EVERY, Controller
@@ -226,8 +226,8 @@ class Server:
         self._moved_at = 0  # revision at which the controller looked last
         self._stream = StreamAddress(folder)
         self._answered_at: float | None = None  # when a worker did for the first time
-        self._beating = Repeated("heartbeat", beat.beat, BEAT_EVERY)
-        self._moving = Repeated("controller", self._move, TICK_EVERY)
+        self._beating = Repeated("heartbeat", beat.beat, BEAT_EVERY, AFTER_CHANGE)
+        self._moving = Repeated("controller", self._move, TICK_EVERY, AFTER_CHANGE)
         self._noticing = Repeated("store log", StoreLog(self._follower).look, NOTICE_EVERY)
         self._noting = Repeated("notes", self._notices.flush, NOTICE_EVERY)
         self._counting = Repeated("people", self._note_days, NOTE_DAYS_EVERY)
@@ -238,7 +238,7 @@ class Server:
             self._store, lambda: Segments(folder / RECORD_FOLDER), self._shipped, server=settings.server_id
         )
         self._anchors = Anchors(folder / RECORD_FOLDER, signing_key(folder))
-        self._shipping = Repeated("record", self._ship, SHIP_EVERY)
+        self._shipping = Repeated("record", self._ship, SHIP_EVERY, AFTER_CHANGE)
         self._loads = LoadKeeper(Spool(folder / SPOOL_FOLDER), self._store, settings.to_environment())
         self._loading = Repeated("large files", self._loads.look, LOOK_FOR_LOADS_EVERY)
         self._watching = Repeated("flags file", self._file.look, LOOK_EVERY)

@@ -25,7 +25,7 @@ from rollout.bootstrap.settings import WEB_VARIABLE, WebSettings
 from rollout.bootstrap.snapshots import start_from_disk
 from rollout.bootstrap.stream_address import StreamAddress
 from rollout.bootstrap.stream_settings import StreamSettings
-from rollout.bootstrap.threads import Repeated
+from rollout.bootstrap.threads import AFTER_CHANGE, Repeated
 from rollout.service.follower import Follower
 from rollout.service.gate import Gate
 from rollout.service.heads import Heads, kept_head
@@ -120,7 +120,7 @@ def _follow(settings: WebSettings, wanted: StreamSettings, house: House, running
         heartbeat.beat()
         chores.do()
 
-    reporting = Repeated("heartbeat", report, BEAT_EVERY)
+    reporting = Repeated("heartbeat", report, BEAT_EVERY, AFTER_CHANGE)
     if not follower.follow(timedelta(0)):
         start_from_disk(follower, DiskSnapshot(Path(settings.data_dir), settings.origin), kept_head)
     threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()

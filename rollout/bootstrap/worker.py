@@ -24,7 +24,7 @@ from rollout.bootstrap.parent import end_with
 from rollout.bootstrap.settings import WebSettings
 from rollout.bootstrap.snapshots import start_from_disk
 from rollout.bootstrap.stream_address import LOOK_FOR_STREAMS_EVERY, StreamAddress
-from rollout.bootstrap.threads import Repeated
+from rollout.bootstrap.threads import AFTER_CHANGE, Repeated
 from rollout.core.definitions import FlagFile
 from rollout.front import Front, Others, encrypted
 from rollout.identity.settings import OpenIdSettings
@@ -57,7 +57,7 @@ from rollout.web.large_files import largest_body
 from rollout.web.signed_context import read_context_keys
 from rollout.yaml_files.reader import read_text
 
-PREPARE_EVERY = 1.0  # seconds; a change is prepared at once, a member list that somebody asked for within these
+PREPARE_EVERY = 1.0  # seconds; a change is prepared soon, a member list that somebody asked for within these
 LOOK_FOR_PROVIDER_EVERY = 5.0  # seconds; one that is there is asked much less often
 FIRST_ANSWER_WITHIN = 1.0  # seconds that a start waits for the store
 PATIENCE_FOR_THE_PAST = timedelta(seconds=0.5)  # checks wait as long, since there is one thread
@@ -87,7 +87,7 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
 
     follower = Follower(store, changed)
     publisher = Publisher(lambda: follower.current)
-    preparing = Repeated("ruleset", publisher.prepare, PREPARE_EVERY)
+    preparing = Repeated("ruleset", publisher.prepare, PREPARE_EVERY, AFTER_CHANGE)
     kind = "admin" if settings.is_admin else "worker"
     heartbeat = Heartbeat(store, follower, kind=kind, server_id=settings.server_id)
 
@@ -105,7 +105,7 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         heartbeat.beat()
         chores.do()
 
-    reporting = Repeated("heartbeat", report, BEAT_EVERY)
+    reporting = Repeated("heartbeat", report, BEAT_EVERY, AFTER_CHANGE)
     start_from_disk(follower, DiskSnapshot(folder, settings.origin))
     _first_answer(follower)
     threading.Thread(target=follower.run, args=[threading.Event()], name="follower", daemon=True).start()

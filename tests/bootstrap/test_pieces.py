@@ -85,6 +85,17 @@ class TestRepeated:
         eventually(lambda: len(rounds) == 2)
         repeated.stop()
 
+    def test_those_who_wake_it_while_it_gives_way_are_served_by_one_round(self):
+        rounds: list[int] = []
+        repeated = Repeated("polite", lambda: rounds.append(1), every=3600, after=1.0)
+        repeated.start()
+        eventually(lambda: len(rounds) == 1)
+        for _ in range(1000):
+            repeated.wake()
+        eventually(lambda: len(rounds) >= 2)
+        repeated.stop()
+        assert len(rounds) < 10
+
     def test_after_stop_nothing_runs(self):
         rounds: list[int] = []
         repeated = Repeated("stopper", lambda: rounds.append(1), every=0.001)
