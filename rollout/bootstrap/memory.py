@@ -9,9 +9,10 @@ import gc
 
 from rollout.service.snapshot import Snapshot
 
-THRESHOLDS = (10_000, 100, 100)
-"""New objects before the young are looked at, and how often that is done before older ones are. Measured with 10,000
-flags: reading takes 0.8 s instead of 4, and no pause is longer than 5 ms instead of 460."""
+THRESHOLDS = (1_000, 1_000, 100)
+"""New objects before the young are looked at, few, since checks wait meanwhile; and how often that is done before older
+ones are, seldom. Measured with 10,000 flags: reading takes 0.6 s instead of 4, and no pause is longer than 0.3 ms
+instead of 460."""
 
 
 def collect_seldom() -> None:

@@ -13,7 +13,15 @@ from datetime import timedelta
 
 from rollout.core.errors import StoreUnavailable
 from rollout.service.ports import Followed, Stored
-from rollout.service.snapshot import FetchBlob, Snapshot, empty_snapshot, next_snapshot, take_snapshot, together
+from rollout.service.snapshot import (
+    FetchBlob,
+    Snapshot,
+    empty_snapshot,
+    next_snapshot,
+    parts_of,
+    take_snapshot,
+    together,
+)
 
 WAIT = timedelta(seconds=1)
 COMPARE_EVERY = 2.0  # seconds, with up to a quarter more so that servers do not ask in step
@@ -31,6 +39,7 @@ class Follower:
         self._on_change = on_change
         self._compare_at = 0.0
         self._pause = FIRST_PAUSE
+        self._left: list[object] = []  # of snapshots that were replaced
 
     def start_from(self, stored: Stored, blob: FetchBlob) -> None:
         """Begins with what was kept on disk, until the store answers. Raises StoreUnavailable when it is not whole."""
@@ -79,6 +88,8 @@ class Follower:
         if changes is None:
             self._read_anew()
             return
+        if not changes:
+            self._let_go()
         news = [change for change in changes if change.revision > self.current.revision]
         expected = range(self.current.revision + 1, self.current.revision + 1 + len(news))
         if any(change.whole for change in news) or [change.revision for change in news] != list(expected):
@@ -89,7 +100,16 @@ class Follower:
     def _read_anew(self) -> None:
         stored = self._store.read()
         if stored.revision > self.current.revision:
-            self._swap(take_snapshot(stored, self._store.blob, self.current))
+            snapshot = take_snapshot(stored, self._store.blob, self.current)
+            self._let_go()
+            self._left = parts_of(self.current)
+            self._swap(snapshot)
+
+    def _let_go(self) -> None:
+        """Frees what was replaced bit by bit, in a quiet moment, when nobody else has it any more: ten thousand flags
+        that are freed with the last that holds them hold up checks for 30 ms."""
+        while self._left:
+            self._left.pop()
 
     def _swap(self, snapshot: Snapshot) -> None:
         self.current = snapshot

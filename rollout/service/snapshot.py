@@ -84,6 +84,13 @@ def next_snapshot(change: Change, previous: Snapshot) -> Snapshot:
     return replace(previous, state=state, evaluator=evaluator, documents=documents)
 
 
+def parts_of(snapshot: Snapshot) -> list[object]:
+    """Everything in a snapshot that there is one of for each flag."""
+    evaluator = snapshot.evaluator
+    by_flag = (snapshot.state.records, evaluator.ruleset.flags, evaluator.flags, evaluator.rows, snapshot.documents)
+    return [part for parts in by_flag for part in parts.values()]
+
+
 def _record(key: str, document: bytes, previous: Snapshot) -> FlagRecord:
     if previous.documents.get(key) == document:
         return previous.state.records[key]

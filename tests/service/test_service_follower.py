@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -211,6 +212,19 @@ def test_a_follower_reads_a_file_that_came_in_force_whole() -> None:
     assert hindered.follow()
     assert hindered.follower.current.state == hindered.place.state()
     assert hindered.calls["read"] == 2
+
+
+def test_what_was_replaced_whole_is_let_go_in_the_next_quiet_moment() -> None:
+    hindered = Hindered()
+    hindered.follow()
+    replaced = sys.getrefcount(hindered.follower.current.state.records["payments"])
+    record = hindered.follower.current.state.records["payments"]
+    hindered.place.load(*(flag(one.key, owner="another") for one in FLAGS))
+    assert hindered.follow()
+    assert hindered.follower.current.state == hindered.place.state()
+    assert hindered.follow()  # nothing new: quiet
+    assert hindered.follower.current.state.records["payments"] is not record
+    assert sys.getrefcount(record) < replaced + 1  # nobody holds it but this test
 
 
 def test_a_follower_that_missed_changes_reads_everything() -> None:
