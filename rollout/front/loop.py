@@ -5,6 +5,7 @@ its end within two seconds is handed over as well, and one that never comes cost
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import time
@@ -22,6 +23,7 @@ CONNECTIONS = 4096
 """Open at one time. When more come, those that have been silent for longest are let go."""
 
 LET_GO = 64  # at once
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 PATIENCE = 2.0  # seconds for a request that has begun
 LOOK_EVERY = 0.5  # seconds
 LONGEST_STOP = 5.0  # seconds for answers that are under way
@@ -211,8 +213,9 @@ class Front(Generic[Sender]):
         """One, so that other workers get some; there are more as soon as there is time."""
         try:
             sock, address = self._listener.accept()
-        except OSError:  # another worker was quicker, it is gone again, or there are too many files
-            self._let_go_if_full(len(self._connections))
+        except OSError as error:  # another worker was quicker, it is gone again, or there are too many files
+            if error.errno in TOO_MANY_FILES:
+                self._let_go_if_full(len(self._connections))
             return
         self._let_go_if_full(self._most)
         try:

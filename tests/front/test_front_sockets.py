@@ -295,6 +295,15 @@ def test_when_there_are_too_many_those_who_are_silent_are_let_go() -> None:
             one.close()
 
 
+def test_whoever_is_silent_stays_when_another_worker_lets_a_client_in(site: Site) -> None:
+    with site.open() as client:
+        client.sendall(GET)
+        assert read_answer(client) == b"front:"
+        site.front._accept()  # woken as all workers are, and nobody is left at the door
+        client.sendall(GET)
+        assert read_answer(client) == b"front:"
+
+
 def test_what_was_asked_before_the_end_is_answered() -> None:
     with running() as site, site.open() as waiting:
         waiting.sendall(OTHER.replace(b"/other", b"/wait"))
