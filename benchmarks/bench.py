@@ -14,6 +14,7 @@ import http_rates
 import local_checks
 import peers
 import profile_path
+import reloads
 import report
 
 
@@ -37,6 +38,9 @@ def main() -> None:
     say(began, "beside itself")
     found = changes.measure()
     written.add("ourselves", changes.table(found), found.targets)
+    say(began, "while many flags are loaded")
+    found = reloads.measure(asked.rounds)
+    written.add("reloads", changes.table(found), found.targets)
     print(written.summary())
     print(f"\ndocs/benchmarks.md written after {time.monotonic() - began:.0f} s.")
 

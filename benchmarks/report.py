@@ -58,8 +58,19 @@ OURSELVES = """\
 ## Beside itself
 
 `python benchmarks/changes.py`. A change is seen when a check, asked about once a millisecond of each worker, answers by it;
-counted from when the change is sent, so with what the store takes to keep it. Memory is a worker's own with its part of
-what processes share.
+counted from when the change is sent over a connection of its own, so with what the store takes to keep and sync it. Memory
+is a worker's own with its part of what processes share.
+
+{text}
+"""
+
+RELOADS = """\
+## While many flags are loaded
+
+`python benchmarks/reloads.py`. One worker that serves 10,000 flags is asked a thousand times a second over one connection,
+on the cores that the loading takes as well; each answer's time counts from when it was due, so that all feel a stall who
+had to wait. The file is edited, for one of the flags or for all, and what is measured goes from there until it is served
+and a little longer. Quiet and reloads take turns, and a ratio is the median of the rounds' own.
 
 {text}
 """
@@ -83,7 +94,6 @@ NOT_COMPARED = """\
   (`go install …@latest` ended with "This module version is not available").
 - Unleash Edge is not in a package index by name as a program; Unleash's own server needs a PostgreSQL beside it.
 - flipt-client needs Flipt's server to begin: without one its engine ends the process.
-- Checks during a reload of 10,000 flags, beside quiet: not measured here yet.
 - GrowthBook, LaunchDarkly, Statsig, Eppo, PostHog, ConfigCat and Flagsmith answer over the network from services of their
   own, or from a server with a database; only their Python packages are compared.
 {more}
@@ -105,7 +115,7 @@ All of these run with the Python of `.venv`.
 {versions}
 """
 
-PARTS = {"http": HTTP, "local": LOCAL, "ourselves": OURSELVES, "profile": PROFILE}
+PARTS = {"http": HTTP, "local": LOCAL, "ourselves": OURSELVES, "reloads": RELOADS, "profile": PROFILE}
 
 
 class Report:

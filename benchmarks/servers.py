@@ -37,22 +37,22 @@ MORE = """
 """
 
 
-def flags_file(count: int = 100) -> str:
+def flags_file(count: int = 100, more: str = MORE) -> str:
     """The founding case, and as many more flags as make up the number: shares of four segments, half of them small."""
     text = (ROOT / "flags.yaml").read_text()
     segments = "".join(
         f"  {name}:\n    description: For the benchmark\n    match: {match}\n\n" for name, match in MATCHES
     )
-    more = "".join(
-        MORE.format(key=f"flag-{n}", audience=SEGMENTS[n % 4], share=SHARES[n // 4 % 4]) for n in range(count - 3)
+    others = "".join(
+        more.format(key=f"flag-{n}", audience=SEGMENTS[n % 4], share=SHARES[n // 4 % 4]) for n in range(count - 3)
     )
-    return text.replace("guards:\n", segments + "guards:\n", 1) + more
+    return text.replace("guards:\n", segments + "guards:\n", 1) + others
 
 
-def write_flags(folder: Path, count: int = 100) -> Path:
+def write_flags(folder: Path, count: int = 100, more: str = MORE) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "employees.txt").write_text((ROOT / "employees.txt").read_text())
-    (folder / "flags.yaml").write_text(flags_file(count))
+    (folder / "flags.yaml").write_text(flags_file(count, more))
     return folder / "flags.yaml"
 
 
@@ -79,9 +79,16 @@ def nginx(folder: Path, stack: ExitStack) -> Contender:
 
 
 def rollout(
-    folder: Path, stack: ExitStack, fast_path: str = "on", *, workers: int = 1, flags: int = 100, cores: str = "0"
+    folder: Path,
+    stack: ExitStack,
+    fast_path: str = "on",
+    *,
+    workers: int = 1,
+    flags: int = 100,
+    more: str = MORE,
+    cores: str = "0",
 ) -> Contender:
-    write_flags(folder, flags)
+    write_flags(folder, flags, more)
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "rollout.cli", "serve", "--bind", url.removeprefix("http://")]
     command += ["--workers", str(workers), "--fast-path", fast_path]

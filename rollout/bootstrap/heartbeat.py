@@ -1,5 +1,5 @@
 """Says to the store, and so to everybody who asks for the status, that this process is alive and which revision it
-serves: each second, and right after a change.
+serves: each second, and a moment after a change.
 """
 
 from __future__ import annotations
