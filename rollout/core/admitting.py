@@ -31,6 +31,9 @@ class Admitting:
     nobody: Answer
     keyless: Answer
     broken: Answer
+    outside: Answer  # in the audience of its share, and not admitted
+    control: Answer  # the same of those in the control group: the buckets next to the share's, up to `edge`
+    edge: int  # most people are beyond it: one comparison for them
     audiences: tuple[str, ...] = field(init=False)  # of its admissions
 
     def __post_init__(self) -> None:
@@ -59,14 +62,16 @@ def admit(flag: Admitting, segments: Mapping[str, Predicate]) -> Evaluate:
 
 def _share(flag: Admitting, threshold: int, served: Answer) -> Evaluate:
     """A share of everyone."""
-    salt, bucket_by, nobody, keyless, broken = flag.salt, flag.bucket_by, flag.nobody, flag.keyless, flag.broken
+    salt, bucket_by, keyless, broken = flag.salt, flag.bucket_by, flag.keyless, flag.broken
+    outside, control, edge = flag.outside, flag.control, flag.edge
 
     def evaluate(context: Context) -> Answer:
         try:
             targeting_key = context.get(bucket_by)
             if not targeting_key:
                 return keyless
-            return served if hash32(f"{salt}:{targeting_key}", 0, False) < threshold else nobody
+            place = hash32(f"{salt}:{targeting_key}", 0, False)
+            return outside if place >= edge else served if place < threshold else control
         except Exception:  # a broken flag fails alone
             return broken
 
@@ -76,6 +81,7 @@ def _share(flag: Admitting, threshold: int, served: Answer) -> Evaluate:
 def _one(flag: Admitting, in_audience: Predicate, threshold: int, served: Answer) -> Evaluate:
     """A share of one audience, or all of it."""
     salt, bucket_by, nobody, keyless, broken = flag.salt, flag.bucket_by, flag.nobody, flag.keyless, flag.broken
+    outside, control, edge = flag.outside, flag.control, flag.edge
     whole = threshold == HASHES
 
     def evaluate(context: Context) -> Answer:
@@ -87,7 +93,8 @@ def _one(flag: Admitting, in_audience: Predicate, threshold: int, served: Answer
             targeting_key = context.get(bucket_by)
             if not targeting_key:
                 return keyless
-            return served if hash32(f"{salt}:{targeting_key}", 0, False) < threshold else nobody
+            place = hash32(f"{salt}:{targeting_key}", 0, False)
+            return outside if place >= edge else served if place < threshold else control
         except Exception:  # a broken flag fails alone
             return broken
 
@@ -109,6 +116,7 @@ def _segment_then_share(flag: Admitting, in_segment: Predicate, served: Answer, 
 
 def _any_of(flag: Admitting, admissions: Sequence[tuple[Predicate | None, int, Answer]]) -> Evaluate:
     salt, bucket_by, nobody, keyless, broken = flag.salt, flag.bucket_by, flag.nobody, flag.keyless, flag.broken
+    outside, control, edge = flag.outside, flag.control, flag.edge
 
     def evaluate(context: Context) -> Answer:
         place = -1
@@ -127,6 +135,7 @@ def _any_of(flag: Admitting, admissions: Sequence[tuple[Predicate | None, int, A
                     place = hash32(f"{salt}:{targeting_key}", 0, False)
                 if place < threshold:
                     return served
+                off = outside if place >= edge else control
             return off
         except Exception:  # a broken flag fails alone
             return broken

@@ -18,6 +18,7 @@ from rollout.core.attributes import Attribute, read_value
 from rollout.core.bucketing import hash32, splitter
 from rollout.core.conditions import Context, Predicate, compile_condition, compile_match, compile_segments
 from rollout.core.dependencies import needed_first
+from rollout.core.draws import CONTROL, INSIDE, Draw, draw_of
 from rollout.core.flags import Serving, Split, VariantValue
 from rollout.core.members import Membership
 from rollout.core.ruleset import Admission, Excluded, FlagRules, Ruleset
@@ -56,6 +57,8 @@ class Answer:
     because: str  # what decided: "killed", "guard upi-failures", "rule 1", "stage first-million" ...
     error_code: ErrorCode | None = None
     error: str | None = None
+    drawn: bool | None = None  # whether a share admitted them; None: no share was asked, or none that is compared
+    counted: str | None = None  # under which name whoever is served this is counted; see core.draws
 
 
 DECIDING = frozenset({"stage", "rule", "guard"})
@@ -149,20 +152,22 @@ def _plain(rules: FlagRules, broken: Answer) -> Admitting | None:
     keyless = _keyless(rules)
     if rules.killed or not rules.enabled:
         off = _off(rules, Reason.DISABLED, "killed" if rules.killed else "disabled")
-        return Admitting(rules.salt, rules.bucket_by, (), off, keyless, broken)
+        return Admitting(rules.salt, rules.bucket_by, (), off, keyless, broken, off, off, 0)
     on = rules.on
     if rules.requires or rules.excluded or rules.rules or isinstance(on, Split):
         return None
+    draw = draw_of(rules)
     admissions = tuple(
         (
             admission.audience,
             admission.share.threshold,
-            _served(rules, on, _reason(rules, admission), f"stage {admission.stage}"),
+            _served(rules, on, _reason(rules, admission), f"stage {admission.stage}", _is_drawn(admission, draw)),
         )
         for admission in rules.admissions
     )
     nobody = _off(rules, Reason.DEFAULT, "not admitted")
-    return Admitting(rules.salt, rules.bucket_by, admissions, nobody, keyless, broken)
+    outside, control, edge = _outside(nobody, draw)
+    return Admitting(rules.salt, rules.bucket_by, admissions, nobody, keyless, broken, outside, control, edge)
 
 
 # Each of the functions that these make catches what goes wrong in it by itself: one around them all would be one more
@@ -260,13 +265,14 @@ def _rules_first(
 
 
 def _admit(rules: FlagRules, broken: Answer, segments: Mapping[str, Predicate]) -> Evaluate:
-    nobody = _off(rules, Reason.DEFAULT, "not admitted")
+    nobody, draw = _off(rules, Reason.DEFAULT, "not admitted"), draw_of(rules)
+    outside, control, edge = _outside(nobody, draw)
     keyless = _keyless(rules)
     admissions = tuple(
         (
             None if admission.audience == EVERYONE else segments[admission.audience],
             admission.share.threshold,
-            _serve(rules, rules.on, _reason(rules, admission), f"stage {admission.stage}"),
+            _serve(rules, rules.on, _reason(rules, admission), f"stage {admission.stage}", _is_drawn(admission, draw)),
         )
         for admission in rules.admissions
     )
@@ -289,11 +295,25 @@ def _admit(rules: FlagRules, broken: Answer, segments: Mapping[str, Predicate]) 
                     place = hash32(f"{salt}:{targeting_key}", 0, False)  # bucket(), without the cost of calling it
                 if place < threshold:
                     return serve(context)
+                off = outside if place >= edge else control
             return off
         except Exception:  # a broken flag fails alone
             return broken
 
     return evaluate
+
+
+def _is_drawn(admission: Admission, draw: Draw | None) -> bool:
+    return draw is not None and admission.share == draw.share and admission.audience == draw.audience
+
+
+def _outside(nobody: Answer, draw: Draw | None) -> tuple[Answer, Answer, int]:
+    """What those in the audience are served who are outside the share: all but the control group, and those in it, who
+    are below the number. To whoever asks both are the same as for those outside the audience."""
+    if draw is None:
+        return nobody, nobody, HASHES
+    outside = replace(nobody, drawn=False)
+    return outside, replace(outside, counted=nobody.flag + CONTROL), draw.edge
 
 
 def _reason(rules: FlagRules, admission: Admission) -> Reason:
@@ -306,11 +326,11 @@ def _reason(rules: FlagRules, admission: Admission) -> Reason:
     return Reason.STATIC if not rules.rules and not rules.has_rollout else Reason.TARGETING_MATCH
 
 
-def _serve(rules: FlagRules, serving: Serving, reason: Reason, because: str) -> Evaluate:
+def _serve(rules: FlagRules, serving: Serving, reason: Reason, because: str, drawn: bool = False) -> Evaluate:
     if not isinstance(serving, Split):
-        answer = _served(rules, serving, reason, because)
+        answer = _served(rules, serving, reason, because, drawn)
         return lambda context: answer  # noqa: ARG005
-    answers = tuple(_served(rules, variant, reason, because) for variant, _ in serving.shares)
+    answers = tuple(_served(rules, variant, reason, because, drawn) for variant, _ in serving.shares)
     variant_index = splitter(rules.salt, serving.shares)
     keyless, bucket_by = _keyless(rules), rules.bucket_by
 
@@ -321,8 +341,10 @@ def _serve(rules: FlagRules, serving: Serving, reason: Reason, because: str) -> 
     return serve
 
 
-def _served(rules: FlagRules, variant: str, reason: Reason, because: str) -> Answer:
-    return Answer(rules.key, variant != rules.off, variant, rules.variants[variant], reason, because)
+def _served(rules: FlagRules, variant: str, reason: Reason, because: str, drawn: bool = False) -> Answer:
+    on, name = variant != rules.off, rules.key + INSIDE if drawn else rules.key
+    value = rules.variants[variant]
+    return Answer(rules.key, on, variant, value, reason, because, drawn=drawn or None, counted=name if on else None)
 
 
 def _keyless(rules: FlagRules) -> Answer:

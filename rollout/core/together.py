@@ -75,14 +75,18 @@ class Group:
 
 
 def _settle(flag: Admitting, inside: Inside) -> tuple[Answer, Answer, list[tuple[int, Answer]]]:
-    """What those get whom no share admits, those without a targeting key, and the shares that are before that."""
+    """What those get whom no share admits, those without a targeting key, and the shares that are before that. There is
+    one answer for all outside a share: with control groups of their own for each flag hardly two people would get the
+    same answers."""
     shares: list[tuple[int, Answer]] = []
     for (_, threshold, served), holds in zip(flag.admissions, inside, strict=True):
         if holds and threshold == HASHES:
             return served, served, shares
         if holds:
             shares.append((threshold, served))
-    return flag.nobody, flag.keyless if shares else flag.nobody, shares
+    if not shares:
+        return flag.nobody, flag.nobody, shares
+    return flag.outside, flag.keyless, shares
 
 
 @dataclass(frozen=True, slots=True)
