@@ -29,7 +29,7 @@ from prometheus_client import (
 from structlog.typing import Processor
 
 from rollout.core.evaluation import Answer
-from rollout.service.measures import Readings
+from rollout.service.measures import Asked, Readings
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # several workers together have none either
 
@@ -83,6 +83,11 @@ class Counters:
 
     def all_checked(self, answers: Iterable[Answer]) -> None:
         self._answers.counts.update(answers)
+
+    @property
+    def asked(self) -> Mapping[str, Asked]:
+        """What was counted of checks until the last `flush`, by flag."""
+        return self._answers.asked.copy()
 
     def attributes_ignored(self, count: int) -> None:
         _add(self._ignored, (), count)
@@ -250,6 +255,7 @@ class _AnswerTally:
         self.counts: collections.Counter[Answer] = collections.Counter()
         self._before: collections.Counter[Answer] = collections.Counter()
         self._carried: dict[Answer, int] = {}
+        self.asked: dict[str, Asked] = {}
 
     def carry(self, metric: Counter) -> None:
         late = {answer: count - self._carried.get(answer, 0) for answer, count in self._before.copy().items()}
@@ -259,6 +265,7 @@ class _AnswerTally:
             for answer, count in counted.items():
                 if count:
                     metric.labels(answer.flag, answer.variant or "", answer.reason).inc(count)
+                    self.asked[answer.flag] = self.asked.get(answer.flag, Asked()).and_(answer, count)
 
 
 def _add(tally: Tally, labels: tuple[Hashable, ...], count: int = 1) -> None:

@@ -44,5 +44,6 @@ def _hand_over(intake: Intake) -> None:
 
 
 def _count(exposures: Exposures) -> None:
-    with suppress(StoreUnavailable):
-        exposures.flush()
+    for flush in (exposures.flush, exposures.draws.flush):
+        with suppress(StoreUnavailable):
+            flush()

@@ -115,7 +115,7 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
     desk = StoreDesk(store, _read_text, lambda: follower.current, notices, past)
     intake = Intake(store, follower, counters)
     start_handing_over(intake)
-    exposures = Exposures(store, follower, subjects_key(folder))
+    exposures = Exposures(store, follower, subjects_key(folder), lambda: counters.asked)
     start_counting(exposures)
     large_files = Spool(folder / SPOOL_FOLDER)
     with suppress(OSError):  # checks are answered all the same
@@ -130,7 +130,9 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         unconfirmed=lambda: roll.unconfirmed,
         publisher=publisher,
         served=exposures.served,
+        served_one=exposures.served_one,
         reported=exposures.reported,
+        drawn=exposures.drawn,
         stream=_where_streams_are(folder),
         gate=gate,
         origins=frozenset(settings.cors_origins),

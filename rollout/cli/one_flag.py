@@ -12,7 +12,7 @@ from rollout.cli.times import day_words, now_of
 from rollout.cli.words import coming_words, state_cell, stop_words
 from rollout.core.durations import format_duration
 from rollout.service.spans import ago
-from rollout.service.words import Document, file_words, live_words, share_words
+from rollout.service.words import Document, file_words, live_words, served_words, share_words
 
 NAME = 13  # columns on a terminal for the name of a fact
 
@@ -46,6 +46,8 @@ def _tell_rows(terminal: Terminal, title: str, rows: list[list[Cell]]) -> None:
 def _cell(flag: Document, name: str, said: str) -> Cell:
     if name == "state":
         return state_cell(said)
+    if name == "warning":
+        return Styled(said, "yellow")
     return health_cell(flag) if name == "health" else said
 
 
@@ -56,6 +58,9 @@ def _facts(flag: Document) -> Iterator[tuple[str, str]]:
         if flag.get(word):
             yield word, stop_words(flag[word])
     yield "live", live_words(flag)
+    if flag.get("served"):
+        yield "served", served_words(flag["served"])
+        yield from (("warning", said) for said in flag["served"]["warnings"])
     for one in flag.get("excluded", ()):
         yield "excluded", f"{one['attribute']} {one['value']} by guard {one['guard']}, {stop_words(one)}"
     if flag.get("health") and flag["state"] != "on":

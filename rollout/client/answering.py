@@ -56,7 +56,7 @@ class Answering:
     def __init__(self, edition: Edition = NOTHING) -> None:
         self._edition = edition
         self._overrides: tuple[Mapping[str, object], ...] = ()
-        self._served: Served = _nobody_counts  # told of whoever is served a flag's on side
+        self._served: Served = _nobody_counts  # told of whoever is served what counts, by its name
         self._changing = threading.Lock()
         self._listeners: list[OnChange] = []
         self._reader: Reader = reader_of({})
@@ -71,8 +71,8 @@ class Answering:
         try:
             answer = self._looks[key](attributes)
             if answer is not None:
-                if answer.on:
-                    self._served(key, attributes.get(TARGETING_ATTRIBUTE))
+                if answer.counted:
+                    self._served(answer.counted, attributes.get(TARGETING_ATTRIBUTE))
                 return answer.on
         except Exception:  # below it is found out what is wrong
             pass
@@ -170,8 +170,8 @@ class Answering:
 
     def _answered(self, key: str, attributes: Mapping[str, object]) -> Answer:
         answer = self._asked(key, attributes)
-        if answer.on:
-            self._served(key, attributes.get(TARGETING_ATTRIBUTE))
+        if answer.counted:
+            self._served(answer.counted, attributes.get(TARGETING_ATTRIBUTE))
         return answer
 
     def _asked(self, key: str, attributes: Mapping[str, object]) -> Answer:
@@ -196,7 +196,7 @@ class Answering:
         return UnknownFlag(f"no flag called {key!r}", "`rollout status` lists them")
 
 
-def _nobody_counts(flag: str, subject: object) -> None:
+def _nobody_counts(name: str, subject: object) -> None:
     """Where there is no service that would count them."""
 
 

@@ -10,8 +10,10 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from rollout.client.transport import Reply, Transport, Unavailable, retry_after
+from rollout.core.draws import CONTROL
 
 log = logging.getLogger("rollout.client")
 
@@ -30,29 +32,34 @@ def today() -> str:
 class Exposer:
     """`served` may be called by any thread; the rest is for one."""
 
-    def __init__(self, transport: Transport, is_counted: Callable[[str], bool]) -> None:
-        """`is_counted`: whether it says anything about this flag who was served it."""
+    def __init__(
+        self, transport: Transport, is_counted: Callable[[str], bool], draw_of: Callable[[str], str | None]
+    ) -> None:
+        """`is_counted`: whether it says anything about this flag who was served it. `draw_of`: the name of the draw of
+        its share, where that can be compared."""
         self._transport = transport
         self._is_counted = is_counted
+        self._draw_of = draw_of
+        self._draws: dict[str, str | None] = {}
         self._waiting: dict[str, set[str]] = {}
         self._known: set[int] = set()
         self._day = today()
-        self._batch: Mapping[str, list[str]] = {}  # taken from what waits, not yet taken by the service
+        self._batch: Mapping[str, object] = {}  # taken from what waits, not yet taken by the service
         self._stopping = threading.Event()
         self._failures = 0
         self._refused = False
         self._said: set[str] = set()
 
-    def served(self, flag: str, subject: object) -> None:
-        """This person was served the flag's on side."""
+    def served(self, name: str, subject: object) -> None:
+        """This person was served the flag's on side, or is in the control group of its share: as the answer says."""
         if type(subject) is not str or self._refused:
             return
-        mark = hash((flag, subject))
+        mark = hash((name, subject))
         if mark in self._known:
             return
-        people = self._waiting.get(flag)
+        people = self._waiting.get(name)
         if people is None:
-            people = self._waiting.setdefault(flag, set())
+            people = self._waiting.setdefault(name, set())
         if len(people) < MOST_WAITING:
             self._known.add(mark)
             people.add(subject)
@@ -100,7 +107,7 @@ class Exposer:
         self._batch = self._batch or self._taken()
         if not self._batch:
             return False
-        reply = self._transport.post("/v1/exposures", json.dumps({"exposures": self._batch}).encode())
+        reply = self._transport.post("/v1/exposures", json.dumps(self._batch).encode())
         if reply.status in HOPELESS:
             self._give_up(reply)
         elif reply.status != 200:
@@ -108,17 +115,33 @@ class Exposer:
         self._batch = {}
         return True
 
-    def _taken(self) -> Mapping[str, list[str]]:
+    def _taken(self) -> Mapping[str, object]:
         """Up to a batch of those who wait. Taken out one by one, nobody is lost who comes meanwhile."""
-        batch: dict[str, list[str]] = {}
+        exposures: dict[str, list[str]] = {}
+        draws: dict[str, dict[str, Any]] = {}
         left = BATCH
-        for flag, people in tuple(self._waiting.items()):
+        for name, people in tuple(self._waiting.items()):
+            flag, colon, side = name.partition(":")
             if not self._is_counted(flag):
                 people.clear()
-            while people and left:
-                batch.setdefault(flag, []).append(people.pop())
-                left -= 1
-        return batch
+            taken = [people.pop() for _ in range(min(len(people), left))]
+            left -= len(taken)
+            if taken and colon + side != CONTROL:
+                exposures.setdefault(flag, []).extend(taken)
+            share = self._draw_of(flag) if taken and colon else None
+            if share is not None and not self._is_another_draw(flag, share):
+                draws.setdefault(flag, {"share": share, "inside": [], "control": []})[side].extend(taken)
+        if not exposures and not draws:
+            return {}
+        return {"exposures": exposures, **({"draws": draws} if draws else {})}
+
+    def _is_another_draw(self, flag: str, share: str) -> bool:
+        """Who waits was drawn before it, and of all others both sides are told anew."""
+        before = self._draws.get(flag)
+        self._draws[flag] = share
+        if before not in (None, share):
+            self._known = set()
+        return before not in (None, share)
 
     def _give_up(self, reply: Reply) -> None:
         """A service that knows of no exposures, or a key that may not report any, is not asked for ever."""

@@ -20,7 +20,6 @@ from typing import Any, Self, TypeAlias, TypeVar
 from weakref import WeakMethod
 
 from rollout.client.answering import Answering
-from rollout.client.asking import attributes_asked
 from rollout.client.editions import NOTHING, Edition, edition_of
 from rollout.client.exposing import Exposer
 from rollout.client.forking import begin_again_in_children, no_longer
@@ -29,6 +28,8 @@ from rollout.client.pushing import Pusher
 from rollout.client.refreshing import Holder, Pace, Refresher
 from rollout.client.reporting import Reporter, Tally
 from rollout.client.transport import Address, Transport, read_address
+from rollout.core.asking import attributes_asked
+from rollout.core.draws import draw_of
 from rollout.core.errors import InvalidInput
 from rollout.core.segments import EVERYONE
 
@@ -222,7 +223,7 @@ class Rollout(Answering):
         self._reporter = Reporter(Transport(self._address, self._timeout))
         self._parts = (refresher, Pusher(refresher, self._address), self._reporter)
         if self._counts:
-            exposer = Exposer(Transport(self._address, self._timeout), self._is_counted)
+            exposer = Exposer(Transport(self._address, self._timeout), self._is_counted, self._draw_of)
             self._served = exposer.served
             self._parts += (exposer,)
         self._threads = tuple(
@@ -265,6 +266,12 @@ class Rollout(Answering):
         if rules is None:
             return False
         return rules.has_rollout or bool(rules.rules) or any(one.audience != EVERYONE for one in rules.admissions)
+
+    def _draw_of(self, flag: str) -> str | None:
+        """The name of the draw of the flag's share, where who was drawn can be compared."""
+        rules = self._edition.evaluator.ruleset.flags.get(flag)
+        draw = None if rules is None else draw_of(rules)
+        return None if draw is None else draw.name
 
     def _had(self, flag: str, attributes: Mapping[str, object]) -> bool | None:
         """Whether somebody had the flag; None where the flag may look at what is not known here."""

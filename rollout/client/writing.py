@@ -55,9 +55,12 @@ class CannotBeWritten(Exception):
 def written(flag: Admitting, edition: Edition, reader: Reader) -> Look:
     """Raises CannotBeWritten, or whatever else goes wrong with a flag of the wrong making."""
     source = _Source(edition, reader)
-    admissions = [line for one in flag.admissions for line in _admission(source, *one, flag)]
-    looking = source.looking() if admissions else ()  # whatever they come with, nobody is admitted
-    return _bound(source, [*looking, *admissions, f"return {source.bind(flag.nobody)}"])
+    nobody, control = source.bind(flag.nobody), source.bind(flag.control)
+    admissions = [line for one in flag.admissions for line in _admission(source, *one, control, flag)]
+    if not admissions:  # whatever they come with, nobody is admitted
+        return _bound(source, [f"return {nobody}"])
+    told = f"return off if off is not {control} or looked or {TEXTS_ARE_RIGHT} else None"  # who is compared, is counted
+    return _bound(source, [*source.looking(), f"off = {nobody}", *admissions, told])
 
 
 def as_compiled(flag: Evaluate, edition: Edition, reader: Reader) -> Look:
@@ -81,13 +84,21 @@ def _shape(text: str) -> Callable[..., Look]:
     return bind
 
 
-def _admission(source: _Source, audience: str, threshold: int, served: Answer, flag: Admitting) -> list[str]:
+def _admission(
+    source: _Source, audience: str, threshold: int, served: Answer, control: str, flag: Admitting
+) -> list[str]:
+    """`control`: the name of that answer."""
     within = "True" if audience == EVERYONE else source.segment(audience)
     serve = f"return {source.bind(served)} if looked or {TEXTS_ARE_RIGHT} else None"
     if threshold == HASHES:
         return [f"if {within}: {serve}"]
     place = f"{source.bind(hash32)}({source.bind(f'{flag.salt}:')} + {source.targeting_key(flag.bucket_by)}, 0, False)"
-    return [f"if {within}:", f"    if {place} < {source.bind(threshold)}: {serve}"]
+    return [
+        f"if {within}:",
+        f"    place = {place}",
+        f"    if place < {source.bind(threshold)}: {serve}",
+        f"    off = {source.bind(flag.outside)} if place >= {source.bind(flag.edge)} else {control}",
+    ]
 
 
 class _Source:

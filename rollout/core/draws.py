@@ -28,6 +28,10 @@ class Draw:
     edge: int
 
     @property
+    def name(self) -> str:
+        return f"{self.share} of {self.audience}"
+
+    @property
     def expected(self) -> float:
         """Of the people on both sides, the part that is inside where all goes well."""
         return self.threshold / self.edge

@@ -28,6 +28,7 @@ from rollout.service.operations import Operations, Request, moment_of
 from rollout.service.outcomes import read_outcomes, taken_document
 from rollout.service.past import Copy, Past
 from rollout.service.ports import FlagStore
+from rollout.service.share_reports import share_report
 from rollout.service.snapshot import Snapshot
 
 ReadText: TypeAlias = Callable[[str, str, Callable[[str], bytes]], FlagFile]
@@ -211,7 +212,9 @@ class StoreDesk:
             return past_reports.flag_status_then(self._past, at, flag)
         entries = self.audit(flag=flag)["entries"]
         watched = self._watches.look().get(flag)
-        return reports.flag_status_report(self._snapshot(), flag, self._moment(), entries, watched)
+        snapshot, moment = self._snapshot(), self._moment()
+        shown = share_report(self._store, snapshot, flag, moment.at)
+        return reports.flag_status_report(snapshot, flag, moment, entries, watched, served_share=shown)
 
     def explain(
         self, flag: str, context: Mapping[str, object], *, at: str | None = None, words: str | None = None

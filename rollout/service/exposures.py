@@ -7,17 +7,21 @@ is bounded: people who find no place are not counted, and the log says so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from itertools import islice
 
+from rollout.core.draws import CONTROL, INSIDE
 from rollout.core.evaluation import Answer
 from rollout.core.flags import Flag
 from rollout.core.progress import State
+from rollout.service.draws import Draws
 from rollout.service.follower import Follower
+from rollout.service.measures import Asked
 from rollout.service.ports import FlagStore
 
 MOST_AT_ONCE = 50_000
@@ -46,21 +50,48 @@ class Exposures:
     store: FlagStore
     follower: Follower
     key: bytes
-    _served: Mapping[str, set[str]] = field(default_factory=dict)
+    asked: Callable[[], Mapping[str, Asked]] = dict
+    draws: Draws = field(init=False)
+    _served: Mapping[str, set[str]] = field(default_factory=dict)  # by the names that answers say
+    _visits: Counter[str] = field(default_factory=Counter)
     _state: State | None = None
     _waiting: Hashes = field(default_factory=dict)
     _known: dict[str, set[int]] = field(default_factory=dict)  # flag -> Python's hashes of who needs no hashing again
+    _drawn_elsewhere: list[tuple[str, str, Mapping[str, Sequence[str]]]] = field(default_factory=list)
     _day: str = ""
     _full: bool = False
 
-    def served(self, answers: Iterable[Answer], subject: object) -> None:
-        """On the path of every check. `subject`: None where it did not say who it is."""
+    def __post_init__(self) -> None:
+        name = counter_name(self.key, "").removesuffix("/")
+        self.draws = Draws(self.store, self.follower, name, keyed_hashing(self.key), self.asked)
+
+    def served_one(self, answer: Answer, subject: object) -> None:
+        """On the path of every check of one flag. `subject`: None where it did not say who it is."""
         if not isinstance(subject, str):
             return
+        if self.draws.room > 0:
+            self.draws.look_at((answer,), subject, alone=True)
+        name = answer.counted
+        if name is not None and (people := self._served.get(name)) is not None and len(people) < MOST_AT_ONCE:
+            people.add(subject)
+            if answer.drawn is not None:
+                self._visits[name] += 1
+
+    def served(self, answers: Sequence[Answer], subject: object) -> None:
+        """The same of all flags. A page's control groups are not told apart, so of its draws some people are looked at
+        closely, and no others are compared."""
+        if not isinstance(subject, str):
+            return
+        if self.draws.room > 0:
+            self.draws.look_at(answers, subject, alone=False)
         counted = self._served
         for answer in answers:
             if answer.on and (people := counted.get(answer.flag)) is not None and len(people) < MOST_AT_ONCE:
                 people.add(subject)
+
+    def drawn(self, flag: str, name: str, sides: Mapping[str, Sequence[str]]) -> None:
+        """Whom others drew, by side."""
+        self._drawn_elsewhere.append((flag, name, sides))
 
     def reported(self, flag: str, people: Iterable[str]) -> None:
         """Whom others served it."""
@@ -71,6 +102,7 @@ class Exposures:
     def flush(self) -> None:
         """Raises StoreUnavailable; what was to be handed over waits then, and is of the day on which it is."""
         self._look_at_flags()
+        self._take_draws()
         if not self._waiting and not any(self._served.values()):
             return
         try:
@@ -88,8 +120,23 @@ class Exposures:
         if state is not self._state:
             self._state = state
             keys = [key for key, record in state.records.items() if is_counted(record.flag)]
-            self._served = {key: self._served.get(key, set()) for key in keys}
+            names = [key + side for key in keys for side in ("", INSIDE, CONTROL)]
+            self._served = {name: self._served.get(name, set()) for name in names}
             self._known = {key: self._known.get(key, set()) for key in keys}
+
+    def _take_draws(self) -> None:
+        """Whoever is inside a share goes on to be counted with those who have the flag otherwise."""
+        visits, self._visits = self._visits, Counter()
+        for name, people in self._served.items():
+            flag, colon, side = name.partition(":")
+            if colon and people:
+                drawn = [people.pop() for _ in range(len(people))]
+                self.draws.take(flag, colon + side, drawn, visits[name])
+                if colon + side == INSIDE:
+                    self._served[flag].update(drawn)
+        elsewhere, self._drawn_elsewhere = self._drawn_elsewhere, []
+        for report in elsewhere:
+            self.draws.report(*report)
 
     def _take(self) -> None:
         """Whoever finds no place is not counted."""
@@ -97,6 +144,8 @@ class Exposures:
         if _size(self._known) > MOST_KEPT:
             self._known = {}
         for flag, people in self._served.items():
+            if ":" in flag:
+                continue
             waiting = self._waiting.get(flag, set())
             before = len(waiting)
             self._take_of(people, self._known.setdefault(flag, set()), waiting, before + room, keyed_hash)

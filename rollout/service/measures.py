@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from rollout.core.evaluation import Answer
+from rollout.core.evaluation import Answer, ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,39 @@ class Readings:
     servers_unconfirmed: int = 0
     outcomes_buffered: int = 0
     record_trouble: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Checks of one flag: all, those that lacked the targeting key, those that a share decided, those that it admitted,
+    and those that were on without it."""
+
+    checks: int = 0
+    keyless: int = 0
+    audience: int = 0
+    inside: int = 0
+    otherwise: int = 0
+
+    def since(self, before: Asked) -> Asked:
+        return Asked(
+            self.checks - before.checks,
+            self.keyless - before.keyless,
+            self.audience - before.audience,
+            self.inside - before.inside,
+            self.otherwise - before.otherwise,
+        )
+
+    def and_(self, answer: Answer, count: int) -> Asked:
+        return Asked(
+            self.checks + count,
+            self.keyless + count * (answer.error_code is ErrorCode.TARGETING_KEY_MISSING),
+            self.audience + count * (answer.drawn is not None),
+            self.inside + count * bool(answer.drawn),
+            self.otherwise + count * (answer.on and answer.drawn is None),
+        )
+
+    def as_counts(self) -> dict[str, int]:
+        return asdict(self)
 
 
 class Counters(Protocol):

@@ -17,6 +17,7 @@ HOUR_MS = 3_600_000
 INTENTS_KEPT = timedelta(hours=1)  # at the least; half an hour longer at the most
 COUNTS_KEPT = timedelta(hours=3)
 EXPOSED_KEPT = timedelta(days=9)
+DRAWS_KEPT = timedelta(minutes=30)
 GROUPS_UNTIL = 1800  # fields of one flag and minute: the rest of
 MOST_FIELDS = 2000  # is for totals, and for the one that counts what found no place
 
@@ -74,6 +75,14 @@ class Counted:
     fingerprint: int
     fields: tuple[str, ...]  # names made by core.outcomes; at least one
     amount: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What was counted of a flag, and about how many people, by name."""
+
+    counts: Mapping[str, int]
+    people: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +257,13 @@ class FlagStore(Protocol):
         """About how many people each counter of a day has."""
 
     def forget_exposed(self, day: str) -> None: ...
+
+    def draw(self, flag: str, period: int, counts: Mapping[str, int], people: Mapping[str, Sequence[bytes]]) -> None:
+        """Adds to the counts of a flag in a period, by name, and counts these people in it, by name, each once. Kept
+        for DRAWS_KEPT after the last call."""
+
+    def drawn(self, flag: str, periods: Sequence[int]) -> Drawn:
+        """Of these periods together; whoever was there in several of them counts once, about."""
 
     def claim(self, name: str, lifetime: timedelta) -> bool:
         """True for the first that asks, until `lifetime` is over."""

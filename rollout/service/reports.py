@@ -130,9 +130,11 @@ def flag_status_report(
     moment: Moment | None = None,
     entries: Sequence[Document] = (),
     watched: Watched | None = None,
+    *,
+    served_share: Document | None = None,
 ) -> Document:
-    """One flag with its stages, its guards, and what was done to it. `entries`: its audit, newest first. Raises
-    UnknownFlag."""
+    """One flag with its stages, its guards, and what was done to it. `entries`: its audit, newest first;
+    `served_share`: what was served of its share. Raises UnknownFlag."""
     record = _record(snapshot, key)
     exposure = served(record)
     entered = stages_entered(record.flag, reversed(entries))
@@ -155,6 +157,7 @@ def flag_status_report(
         "requires": list(record.flag.requires),
         "required_by": dependents(snapshot, key),
         "stages": stages,
+        "served": served_share,
         "guards": guards_report(record, snapshot.state, moment, watched) if moment else [],
         "history": [_done(entry) for entry in entries[:HISTORY]],
         "state_revision": snapshot.revision,

@@ -23,6 +23,9 @@
 --   {ns}:key-uses       hash    id of a caller's key -> the hour (since 1970) in which it was used last
 --   {ns}:exposed:<day>  set     names of the day's counters, <id of the key>/<flag>; with the next until the day is noted
 --   {ns}:people:<day>:<name>    HyperLogLog of who was served the flag's on side, as keyed hashes; or for nine days
+--   {ns}:drawn:<flag>:<period>  hash  what was counted of a flag's draw in five minutes, by name; "people <name>" says
+--                               that there is the next. Both for half an hour
+--   {ns}:people-drawn:<flag>:<period>:<name>  HyperLogLog of who was inside a share, or in its control group
 --   {ns}:claim:<name>   string  somebody does this already, until it expires
 -- and outcomes by count.lua.
 --

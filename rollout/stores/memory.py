@@ -5,7 +5,7 @@ clock that the caller holds. Nothing outlives the process.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,12 +14,14 @@ from threading import Condition
 from rollout.core.chain import Place, entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
 from rollout.service.ports import (
+    DRAWS_KEPT,
     HOUR_MS,
     MAX_TICK_GAP,
     Change,
     Commit,
     Committed,
     Counted,
+    Drawn,
     Heard,
     Note,
     Restoration,
@@ -64,6 +66,7 @@ class MemoryFlagStore:
         self._noted = 0  # since the last commit
         self._lost: bytes | None = None
         self._exposed: dict[str, dict[str, set[bytes]]] = {}
+        self._drawn: dict[tuple[str, int], tuple[Counter[str], dict[str, set[bytes]], int]] = {}  # and until when
         self._claims: dict[str, int] = {}  # until when
         self._notes: list[tuple[Place, bytes]] = []
         self._shared: bytes | None = None
@@ -247,6 +250,26 @@ class MemoryFlagStore:
     def forget_exposed(self, day: str) -> None:
         with self._changed:
             self._exposed.pop(day, None)
+
+    def draw(self, flag: str, period: int, counts: Mapping[str, int], people: Mapping[str, Sequence[bytes]]) -> None:
+        with self._changed:
+            now = self._clock()
+            self._drawn = {key: kept for key, kept in self._drawn.items() if kept[2] > now}
+            counted, known, _ = self._drawn.get((flag, period), (Counter(), {}, 0))
+            counted.update(counts)
+            for name, hashes in people.items():
+                known.setdefault(name, set()).update(hashes)
+            self._drawn[flag, period] = counted, known, now + DRAWS_KEPT // timedelta(milliseconds=1)
+
+    def drawn(self, flag: str, periods: Sequence[int]) -> Drawn:
+        with self._changed:
+            now, counts, people = self._clock(), Counter[str](), dict[str, set[bytes]]()
+            for period in periods:
+                counted, known, until = self._drawn.get((flag, period), (Counter(), {}, 0))
+                if until > now:
+                    counts.update(counted)
+                    people |= {name: people.get(name, set()) | hashes for name, hashes in known.items()}
+            return Drawn(dict(counts), {name: len(hashes) for name, hashes in people.items()})
 
     def claim(self, name: str, lifetime: timedelta) -> bool:
         with self._changed:

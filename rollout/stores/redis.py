@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from rollout.core.chain import Place, entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict, StoreUnavailable
 from rollout.service.ports import (
     COUNTS_KEPT,
+    DRAWS_KEPT,
     EXPOSED_KEPT,
     GROUPS_UNTIL,
     HOUR_MS,
@@ -34,6 +36,7 @@ from rollout.service.ports import (
     Commit,
     Committed,
     Counted,
+    Drawn,
     Heard,
     Judged,
     Note,
@@ -47,6 +50,7 @@ from rollout.stores import FORKED, told
 DEADLINE = timedelta(seconds=0.5)  # for a connection, and for each answer
 WAITING_SLICE = timedelta(seconds=0.5)  # while waiting for changes, a server that hangs is noticed after this
 PEOPLE_AT_ONCE = 1000  # in one command
+PEOPLE_IN = "people "
 BULKY = 256 * 1024  # bytes of a commit from which on it gets
 BULKY_DEADLINE = timedelta(seconds=10)  # because sending and syncing a member list takes longer
 LONGEST_GAP_MS = str(MAX_TICK_GAP // timedelta(milliseconds=1))
@@ -367,6 +371,33 @@ class RedisFlagStore:
     def _counters(self, day: str) -> list[str]:
         return sorted(name.decode() for name in self._client.smembers(self._keys.exposed(day)))
 
+    def draw(self, flag: str, period: int, counts: Mapping[str, int], people: Mapping[str, Sequence[bytes]]) -> None:
+        with self._plainly(), self._client.pipeline(transaction=False) as pipeline:
+            counted = self._keys.drawn(flag, period)
+            for name, count in counts.items():
+                pipeline.hincrby(counted, name, count)
+            for name, hashes in people.items():
+                pipeline.hincrby(counted, PEOPLE_IN + name, len(hashes))  # says that there is such a counter
+                pipeline.pfadd(self._keys.people_drawn(flag, period, name), *hashes)
+                pipeline.expire(self._keys.people_drawn(flag, period, name), DRAWS_KEPT)
+            pipeline.expire(counted, DRAWS_KEPT)
+            pipeline.execute()
+
+    def drawn(self, flag: str, periods: Sequence[int]) -> Drawn:
+        with self._plainly():
+            counts: Counter[str] = Counter()
+            with self._client.pipeline(transaction=False) as pipeline:
+                for period in periods:
+                    pipeline.hgetall(self._keys.drawn(flag, period))
+                for found in pipeline.execute():
+                    counts.update({name.decode(): int(count) for name, count in found.items()})
+            names = [name.removeprefix(PEOPLE_IN) for name in counts if name.startswith(PEOPLE_IN)]
+            with self._client.pipeline(transaction=False) as pipeline:
+                for name in names:
+                    pipeline.pfcount(*(self._keys.people_drawn(flag, period, name) for period in periods))
+                people = dict(zip(names, pipeline.execute(), strict=True)) if names else {}
+            return Drawn({name: count for name, count in counts.items() if not name.startswith(PEOPLE_IN)}, people)
+
     def claim(self, name: str, lifetime: timedelta) -> bool:
         with self._plainly():
             lifetime_ms = lifetime // timedelta(milliseconds=1)
@@ -480,6 +511,12 @@ class _Keys:
 
     def people(self, day: str, name: str) -> str:
         return f"{self._prefix}people:{day}:{name}"
+
+    def drawn(self, flag: str, period: int) -> str:
+        return f"{self._prefix}drawn:{flag}:{period}"
+
+    def people_drawn(self, flag: str, period: int, name: str) -> str:
+        return f"{self._prefix}people-drawn:{flag}:{period}:{name}"
 
     def claim(self, name: str) -> str:
         return f"{self._prefix}claim:{name}"

@@ -33,7 +33,7 @@ def create_app(parts: Parts) -> Flask:
     app = Flask("rollout.web", static_folder=None)
     app.response_class = JsonResponse
     app.url_map.merge_slashes = False  # it would redirect, with a page of HTML
-    checker = Checker(parts.follower, parts.counters, parts.served)
+    checker = Checker(parts.follower, parts.counters, parts.served, parts.served_one)
     gate = parts.gate or Gate(lambda: parts.follower.current.state.keys, open_without_keys=True)
     seal = Seal(parts.console_secret)
     realm = parts.provider.realm if parts.provider else None

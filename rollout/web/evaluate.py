@@ -21,7 +21,7 @@ from rollout.service.follower import Follower
 from rollout.service.gate import ANYBODY, Caller
 from rollout.service.measures import Counters
 from rollout.service.snapshot import Snapshot
-from rollout.web.parts import Served, nobody_counts
+from rollout.web.parts import Served, ServedOne, nobody_counts, nobody_counts_one
 
 BY_GUARD = "guard "
 """So begins what decided where a guard took the flag from somebody."""
@@ -53,6 +53,7 @@ class Checker:
     follower: Follower
     counters: Counters
     served: Served = nobody_counts
+    served_one: ServedOne = nobody_counts_one
 
     def one(
         self, key: str, given: Given, caller: Caller = ANYBODY, signed: Given | None = None
@@ -68,7 +69,7 @@ class Checker:
         context = self._context(given, snapshot, caller, signed)
         answer = flag(context)
         self.counters.checked(answer)
-        self.served((answer,), context.get(TARGETING_ATTRIBUTE))
+        self.served_one(answer, context.get(TARGETING_ATTRIBUTE))
         return as_told_to(caller, answer), snapshot.revision, stale
 
     def all(self, given: Given, caller: Caller = ANYBODY, signed: Given | None = None) -> Checked:

@@ -73,6 +73,7 @@ class FastPath:
         self._follower = checker.follower
         self._counters = checker.counters
         self._served = checker.served
+        self._served_one = checker.served_one
         self._gate = gate
         self._stream = stream
         self._origins = bool(origins)
@@ -147,7 +148,7 @@ class FastPath:
         context, ignored = self._readers[caller.is_app].query(query)
         answer = flag(context)
         self._counters.checked(answer)
-        self._served((answer,), context.get(TARGETING_ATTRIBUTE))
+        self._served_one(answer, context.get(TARGETING_ATTRIBUTE))
         return self._counted("check", prepared.check(answer), ignored)
 
     def _evaluate(self, caller: Caller, key: str, body: bytes) -> Prepared | None:
@@ -158,7 +159,7 @@ class FastPath:
         context, ignored = self._readers[caller.is_app].body(body)
         answer = flag(context)
         self._counters.checked(answer)
-        self._served((answer,), context.get(TARGETING_ATTRIBUTE))
+        self._served_one(answer, context.get(TARGETING_ATTRIBUTE))
         return self._counted("evaluate_one", prepared.evaluation(answer), ignored)
 
     def _evaluate_all(self, caller: Caller, body: bytes, known: str | None) -> Prepared | None:

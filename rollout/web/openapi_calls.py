@@ -163,7 +163,9 @@ _KEY = an_object(id=TEXT, role=TEXT, name=TEXT, state=TEXT, created_at=TEXT, exp
 _KEYS_CHANGED = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, keys=a_list(_KEY))
 _KEY_MADE = an_object(action=TEXT, changed=TRUTH, revision=NUMBER, keys=a_list(_KEY), secret=or_null(TEXT))
 _OUTCOMES: Schema = {"anyOf": [a_list(OBJECT), an_object(outcomes=a_list(OBJECT))]}
+_DRAW = an_object(share=TEXT, inside=a_list(TEXT), control=a_list(TEXT))
 _EXPOSURES = an_object(exposures={"type": "object", "additionalProperties": a_list(TEXT)})
+_EXPOSURES["properties"]["draws"] = {"type": "object", "additionalProperties": _DRAW}
 
 _PENDING = an_object(
     id=TEXT, action=TEXT, content=OBJECT, raises=a_list(TEXT), by=OBJECT, at=TEXT, expires_at=TEXT, needed=NUMBER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,12 +18,20 @@ from rollout.service.publishing import Publisher
 from rollout.service.sessions import SessionDesk
 from rollout.web.signed_context import ContextKeys
 
-Served: TypeAlias = Callable[[Iterable[Answer], object], None]
-"""Told of each check: the answers, and the targeting key."""
+Served: TypeAlias = Callable[[Sequence[Answer], object], None]
+"""Told of each check of all flags: the answers, and the targeting key."""
 
 
-def nobody_counts(answers: Iterable[Answer], subject: object) -> None:
+def nobody_counts(answers: Sequence[Answer], subject: object) -> None:
     """Where there is no store that people are counted in."""
+
+
+ServedOne: TypeAlias = Callable[[Answer, object], None]
+"""The same of each check of one flag."""
+
+
+def nobody_counts_one(answer: Answer, subject: object) -> None:
+    """The same, for that."""
 
 
 Reported: TypeAlias = Callable[[str, Sequence[str]], None]
@@ -31,6 +39,14 @@ Reported: TypeAlias = Callable[[str, Sequence[str]], None]
 
 
 def nobody_is_reported(flag: str, people: Sequence[str]) -> None:
+    """The same, for those."""
+
+
+ReportedDraws: TypeAlias = Callable[[str, str, Mapping[str, Sequence[str]]], None]
+"""Told of the people whom others drew: the flag's key, the draw's name, and targeting keys by side."""
+
+
+def no_draws_are_reported(flag: str, name: str, sides: Mapping[str, Sequence[str]]) -> None:
     """The same, for those."""
 
 
@@ -49,7 +65,9 @@ class Parts:
     record_report: FileReport = lambda: None  # how this server's copy of the audit stands
     unconfirmed: Callable[[], int] = int  # how many servers were not heard of lately
     served: Served = nobody_counts  # whom a check gave what, for the counts of the day
+    served_one: ServedOne = nobody_counts_one
     reported: Reported = nobody_is_reported  # whom programs that evaluate by themselves served a flag
+    drawn: ReportedDraws = no_draws_are_reported  # whom they drew
     stream: Callable[[], str | None] = lambda: None  # where /v1/stream is, as a base URL; None while it is nowhere
     publisher: Publisher | None = None  # one that somebody prepares; else what clients fetch is made when asked for
     gate: Gate | None = None  # None: one that is open to everybody while there are no keys

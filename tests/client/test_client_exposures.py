@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from clientkit import Hosted
+from clientkit import Hosted, eventually
 from werkzeug.wrappers import Request, Response
 
 from rollout.client import Rollout, exposing
@@ -59,6 +59,43 @@ def test_the_service_counts_them(hosted: Hosted) -> None:
         flags.is_on("payments", user_id=f"u-{number}", country="IN")
     flags.close()
     assert len(set(counted["payments"])) == len(counted["payments"]) == BATCH
+
+
+def test_who_is_inside_a_share_and_who_is_in_its_control_group_is_reported_with_its_name(hosted: Hosted) -> None:
+    told: list[tuple[str, str, dict[str, list[str]]]] = []
+    hosted.site.serve_with(drawn=lambda *said: told.append(said))
+    hosted.change(share="20%", beyond_plan=True)
+    flags = hosted.client()
+    assert flags.ready(30)
+    crowd = [f"p-{number}" for number in range(400)]
+    on = {who for who in crowd * 2 if flags.is_on("payments", user_id=who, country="IN")}
+    flags.is_on("payments", user_id="u-9000", country="GB")  # is not in the audience
+    flags.close()
+    inside = [who for _, _, sides in told for who in sides[":inside"]]
+    control = [who for _, _, sides in told for who in sides[":control"]]
+    assert {said[:2] for said in told} == {("payments", "20% of india")}
+    assert (sorted(inside), len(set(control))) == (sorted(on), len(control))
+    assert 0 < len(control) < 200 and not on & set(control)
+    assert sorted(reported(hosted)["payments"]) == sorted(on)
+
+
+def test_a_share_that_changes_is_reported_of_anew(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposing, "SEND_EVERY", 0.01)
+    told: list[tuple[str, str, dict[str, list[str]]]] = []
+    hosted.site.serve_with(drawn=lambda *said: told.append(said))
+    hosted.change(share="50%", beyond_plan=True)
+    flags = hosted.client()
+    assert flags.ready(30)
+    crowd = [f"p-{number}" for number in range(50)]
+
+    def told_of(name: str) -> set[str]:
+        for who in crowd:
+            flags.is_on("payments", user_id=who, country="IN")
+        return {who for _, said, sides in list(told) if said == name for side in sides.values() for who in side}
+
+    eventually(lambda: told_of("50% of india") == set(crowd))
+    hosted.change(share="60%", beyond_plan=True)
+    eventually(lambda: told_of("60% of india") == set(crowd))
 
 
 def test_with_exposures_off_nothing_is_sent(hosted: Hosted) -> None:

@@ -18,8 +18,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
 from rollout.core.audit import Actor
+from rollout.core.draws import CONTROL, INSIDE
 from rollout.core.outcomes import SUCCESS, Outcome, Side, group_name
 from rollout.service.controller import Controller
+from rollout.service.draws import PERIOD_MS, comparable
 from rollout.service.follower import Follower
 from rollout.service.operations import Operations, Request
 from rollout.service.ports import Counted
@@ -200,6 +202,27 @@ class World:
                 self.transfers(bank, ok - number % 3, failed + number % 2 if failed else 0)
             self.wait(MINUTE)
 
+    def checks(self, inside: int, control: int) -> None:
+        """Lately so many people were asked for on either side of the share of payments, two times each."""
+        draw = comparable("payments", self.site.follower.current.evaluator.ruleset)
+        assert draw is not None
+        counts = {
+            "checks": 40 * inside,
+            "audience": 40 * inside,
+            "inside": 2 * inside,
+            "visits": 2 * (inside + control),
+        }
+        sides = {INSIDE: inside, CONTROL: control}
+        self.site.store.draw(
+            "payments",
+            self.clock() // PERIOD_MS,
+            {f"{draw.name}/{what}": count for what, count in counts.items()},
+            {
+                f"{draw.name}/k{side}": [b"%s %d" % (side.encode(), n) for n in range(count)]
+                for side, count in sides.items()
+            },
+        )
+
     def beats(self) -> None:
         """Two servers report, one of which fell silent."""
         revision = self.site.follower.current.revision
@@ -226,6 +249,7 @@ def after_three_weeks() -> World:
     world.minutes(12, SBI=(240, 1), ICICI=(180, 1), HDFC=(120, 0))
     world.minutes(9, SBI=(190, 34), ICICI=(181, 1), HDFC=(122, 0))
     world.settle_all()
+    world.checks(inside=812, control=790)
     world.beats()
     return world
 

@@ -101,6 +101,17 @@ def test_a_row_says_what_is_live_what_is_wrong_and_what_comes_next(steady_world:
     assert '<svg class="spark"' in page(steady_world.site, "/")
 
 
+def test_a_flag_says_what_was_served_of_its_share_and_what_looks_broken(world: World) -> None:
+    said = words_on(page(world.site, "/flags/payments"))
+    assert "Served: as intended. Of 32,480 checks of people in india since" in said
+    assert "of about 16,020 people 5.13%; intended 5%" in said
+    assert "Served:" not in words_on(page(world.site, "/flags/business-app"))
+    world.checks(inside=3000, control=0)
+    said = words_on(page(world.site, "/flags/payments"))
+    assert "Served: look at it." in said
+    assert "a client asks for some of them only, keeps old answers, or decides by itself" in said
+
+
 def test_filters_are_in_the_address(steady_world: World) -> None:
     def check(query: str, *keys: str) -> None:
         assert sorted(rows_on(page(steady_world.site, f"/?{query}"))) == sorted(keys), query

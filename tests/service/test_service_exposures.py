@@ -37,7 +37,7 @@ class World:
         self.follower.follow(timedelta(0))
         self.exposures = Exposures(self.store, self.follower, key)
         self.exposures.flush()  # it knows the flags now
-        self.checker = Checker(self.follower, Counters(), self.exposures.served)
+        self.checker = Checker(self.follower, Counters(), self.exposures.served, self.exposures.served_one)
 
     def _through(self, name: str, call: Callable[[], Any]) -> Any:
         return self.hindrance(call) if name == "expose" else call()

@@ -11,7 +11,7 @@ from storekit import at_once, commit, eventually, write
 
 from rollout.core.chain import entry_hash
 from rollout.core.errors import InvalidInput, RevisionConflict
-from rollout.service.ports import Change, Committed, Note, Restoration, Stored
+from rollout.service.ports import Change, Committed, Drawn, Note, Restoration, Stored
 from rollout.stores import MOST_BYTES_TOLD, MOST_FLAGS_TOLD
 
 AT_ONCE = timedelta(0)
@@ -449,6 +449,17 @@ def test_counting_people_moves_no_revision(store):
     store.expose("2018-02-13", {"k/payments": people(1)})
     after = store.read()
     assert (after.revision, after.notes, after.head_hash) == (before.revision, before.notes, before.head_hash)
+
+
+def test_what_is_counted_of_a_draw_adds_up_over_servers_and_periods_and_people_count_once(backend):
+    store, other = backend.open(), backend.open()
+    assert store.drawn("payments", [7, 8]) == Drawn({}, {})
+    store.draw("payments", 7, {"checks": 3, "inside": 1}, {"k/inside": people(1, 2)})
+    other.draw("payments", 8, {"checks": 4}, {"k/inside": people(2, 3), "k/control": people(4)})
+    other.draw("wallet", 8, {"checks": 9}, {})
+    assert store.drawn("payments", [7, 8]) == Drawn({"checks": 7, "inside": 1}, {"k/inside": 3, "k/control": 1})
+    assert store.drawn("payments", [8, 9]) == Drawn({"checks": 4}, {"k/inside": 2, "k/control": 1})
+    assert store.drawn("wallet", [8]) == Drawn({"checks": 9}, {})
 
 
 def test_what_one_server_claimed_no_other_gets_until_it_is_over(backend):

@@ -42,6 +42,7 @@ class Pair:
                 gate=self._gate(),
                 origins=origins,
                 served=lambda answers, who, people=people: people.append(([one.flag for one in answers], who)),
+                served_one=lambda answer, who, people=people: people.append(([answer.flag], who)),
             )
             for counters, people in zip(self.counters, self.people, strict=True)
         )

@@ -88,6 +88,10 @@ def with_code(text: str) -> Markup:
     return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # escaped before tags are put in
 
 
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def has_rollout(flag: Document) -> bool:
     return bool(flag["stage"]["of"]) and flag["state"] != "on"
 
@@ -125,11 +129,13 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "sentence": sentence,
     "live_words": words.live_words,
     "file_words": words.file_words,
+    "served_words": words.served_words,
     "what_moved": what_moved,
     "outcome": outcome,
     "pretty": pretty,
     "headline": headline,
     "code": with_code,
+    "capital": capital,
 }
 
 GLOBALS: Mapping[str, Any] = {

@@ -15,6 +15,11 @@ def attributes_asked(key: str, ruleset: Ruleset) -> frozenset[str]:
     return frozenset(_of_flag(ruleset.flags[key], ruleset, {key}))
 
 
+def attributes_of(segment: str, ruleset: Ruleset) -> frozenset[str]:
+    """All that decides who is in a segment."""
+    return frozenset() if segment == EVERYONE else frozenset(_of_segment(ruleset.segments[segment], ruleset, set()))
+
+
 def _of_flag(rules: FlagRules, ruleset: Ruleset, seen: set[str]) -> Iterator[str]:
     for other in rules.requires:
         if other not in seen and other in ruleset.flags:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from rollout.client.asking import attributes_asked
+from rollout.core.asking import attributes_asked
 from rollout.core.progress import State
 from tests.core.promises import promise
 from tests.core.strategies import compiled, contexts, states
