@@ -1,11 +1,14 @@
 """A guard's last minutes as a picture: the share of outcomes that failed, minute by minute, against the limit where
-that is a share. Plain SVG made here, so that it shows without scripts and loads nothing.
+that is a share. Plain SVG made here, so that it shows without scripts and loads nothing; where scripts run, charts.js
+makes a chart to read values from of the numbers that stand beside it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from markupsafe import Markup
 
@@ -25,10 +28,32 @@ def sparkline(recent: Sequence[Document]) -> Markup:
     )
 
 
+def plot(recent: Sequence[Document], limit: str, name: str) -> Markup:
+    """The chart and its numbers. `name`: whose minutes they are."""
+    minutes = [[_seconds(one["at"]), one["failures"], one["outcomes"]] for one in recent]
+    bound = _bound_of(limit)
+    return Markup('<div class="plot" data-name="{}" data-limit="{}" data-minutes="{}">{}</div>').format(
+        name, "" if bound is None else bound, json.dumps(minutes), chart(recent, limit)
+    )
+
+
+def moments(history: Sequence[Document]) -> str:
+    """When what was done, as JSON for the charts."""
+    return json.dumps([[_seconds(entry["at"]), entry["action"]] for entry in history])
+
+
+def _seconds(at: str) -> int:
+    return int(datetime.fromisoformat(at).timestamp())
+
+
+def _bound_of(limit: str) -> float | None:
+    found = _LIMIT.match(limit)
+    return float(found[1]) if found else None
+
+
 def chart(recent: Sequence[Document], limit: str) -> Markup:
     """With its limit and its scale. What it says is in the table beside it as well."""
-    found = _LIMIT.match(limit)
-    bound = float(found[1]) if found else None
+    bound = _bound_of(limit)
     top = _top(recent, bound)
     points = list(_points(recent, 300, 60, top))
     if not points:

@@ -61,7 +61,8 @@ def _environment() -> Environment:
     environment.filters.update(words.FILTERS)
     environment.globals.update(words.GLOBALS)
     environment.globals["sparkline"] = drawing.sparkline
-    environment.globals["chart"] = drawing.chart
+    environment.globals["plot"] = drawing.plot
+    environment.globals["moments"] = drawing.moments
     return environment
 
 

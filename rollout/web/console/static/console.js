@@ -20,12 +20,12 @@ function showTimes(within) {
 // says the same and leads to the same place.
 function placeOf(element) {
   if (!element || !element.closest("#live")) return null;
-  return { tag: element.tagName, href: element.getAttribute("href"), id: element.id, text: element.textContent };
+  return { tag: element.tagName, href: element.getAttribute("href"), id: element.id, name: element.dataset.name, text: element.textContent };
 }
 
 function backTo(place) {
   if (!place) return;
-  const same = (one) => one.getAttribute("href") === place.href && one.id === place.id && one.textContent === place.text;
+  const same = (one) => one.getAttribute("href") === place.href && one.id === place.id && (one.dataset.name ? one.dataset.name === place.name : one.textContent === place.text);
   const found = [...document.querySelectorAll("#live " + place.tag.toLowerCase())].find(same);
   if (found) found.focus({ preventScroll: true });
 }
