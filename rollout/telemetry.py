@@ -86,8 +86,12 @@ class Counters:
 
     @property
     def asked(self) -> Mapping[str, Asked]:
-        """What was counted of checks until the last `flush`, by flag."""
-        return self._answers.asked.copy()
+        """What was counted of checks until the last `flush`, by flag, here and beside."""
+        found = self._answers.asked.copy()
+        for others in self._beside:
+            for flag, asked in others.asked.items():
+                found[flag] = found.get(flag, Asked()).plus(asked)
+        return found
 
     def attributes_ignored(self, count: int) -> None:
         _add(self._ignored, (), count)

@@ -144,7 +144,7 @@ def _front(settings: WebSettings, listener: socket.socket) -> Front[Sender]:
         tells_machines=settings.admin is None,
     )
     flask = create_app(parts)
-    checker = Checker(follower, counters.beside(), exposures.served)
+    checker = Checker(follower, counters.beside(), exposures.served, exposures.served_one)
     usual = FastPath(flask.wsgi_app, checker, gate, parts.stream, parts.origins)
     tls = settings.tls
     return Front(

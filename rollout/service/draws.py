@@ -35,8 +35,8 @@ Sample: TypeAlias = tuple[Sequence[Answer], str, bool]
 
 @dataclass
 class Draws:
-    """`asked`: what was counted of checks since this worker began, by flag. `look_at` is called by the thread that
-    answers requests, all others by one other."""
+    """`asked`: what was counted of checks since this worker began, by flag. `look_at` is called by the threads that
+    answer requests, all others by one other."""
 
     store: FlagStore
     follower: Follower

@@ -66,7 +66,8 @@ class Exposures:
         self.draws = Draws(self.store, self.follower, name, keyed_hashing(self.key), self.asked)
 
     def served_one(self, answer: Answer, subject: object) -> None:
-        """On the path of every check of one flag. `subject`: None where it did not say who it is."""
+        """On the path of every check of one flag, in any of the threads that answer. `subject`: None where it did not
+        say who it is."""
         if not isinstance(subject, str):
             return
         if self.draws.room > 0:

@@ -32,23 +32,27 @@ class Asked:
     inside: int = 0
     otherwise: int = 0
 
-    def since(self, before: Asked) -> Asked:
+    def plus(self, other: Asked, times: int = 1) -> Asked:
         return Asked(
-            self.checks - before.checks,
-            self.keyless - before.keyless,
-            self.audience - before.audience,
-            self.inside - before.inside,
-            self.otherwise - before.otherwise,
+            self.checks + times * other.checks,
+            self.keyless + times * other.keyless,
+            self.audience + times * other.audience,
+            self.inside + times * other.inside,
+            self.otherwise + times * other.otherwise,
         )
 
+    def since(self, before: Asked) -> Asked:
+        return self.plus(before, -1)
+
     def and_(self, answer: Answer, count: int) -> Asked:
-        return Asked(
-            self.checks + count,
-            self.keyless + count * (answer.error_code is ErrorCode.TARGETING_KEY_MISSING),
-            self.audience + count * (answer.drawn is not None),
-            self.inside + count * bool(answer.drawn),
-            self.otherwise + count * (answer.on and answer.drawn is None),
+        one = Asked(
+            1,
+            answer.error_code is ErrorCode.TARGETING_KEY_MISSING,
+            answer.drawn is not None,
+            answer.drawn is True,
+            answer.on and answer.drawn is None,
         )
+        return self.plus(one, count)
 
     def as_counts(self) -> dict[str, int]:
         return asdict(self)

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from rollout.core.evaluation import Answer, Reason
+from rollout.service.measures import Asked
 from rollout.telemetry import Counters
 
 WORKER = """
@@ -124,3 +125,18 @@ def test_log_lines_for_people_are_text() -> None:
     assert "kill" in text
     assert "from a library" in text
     assert "ZeroDivisionError" in text
+
+
+def test_what_was_asked_for_adds_up_over_the_threads_that_answer() -> None:
+    otherwise = Answer("payments", True, "on", True, Reason.TARGETING_MATCH, "stage employees")
+    outside = Answer("payments", False, "off", False, Reason.DEFAULT, "not admitted", drawn=False)
+    inside = Answer("payments", True, "on", True, Reason.SPLIT, "stage 1%", drawn=True)
+    counters = Counters()
+    others = counters.beside()
+    for _ in range(2):
+        for each in (counters, others):
+            each.checked(otherwise)
+            each.checked(outside)
+        others.all_checked((inside, inside))
+        counters.flush()
+    assert counters.asked == {"payments": Asked(checks=12, keyless=0, audience=8, inside=4, otherwise=4)}
