@@ -48,7 +48,7 @@ def ceiling(stages: Sequence[Stage]) -> Exposure:
 
 def covered(stage: Stage, exposure: Exposure) -> bool:
     """Everyone whom the stage admits has the flag."""
-    return exposure.get(stage.audience, NOBODY) >= stage.share
+    return exposure.get(stage.audience, NOBODY).reaches(stage.share)
 
 
 def stages_done(stages: Sequence[Stage], exposure: Exposure) -> int:

@@ -24,11 +24,12 @@ from rollout.core.progress import FlagRecord, State
 from rollout.core.progression import Enter, Moment, Verdict
 from rollout.core.shares import Share
 from rollout.core.simulation import timetable
+from rollout.core.watching import worst_of
 from rollout.service.answers import held_back, pending_line, state_word
 from rollout.service.controller import next_step, windows_of
 from rollout.service.encoding import unpack_json
 from rollout.service.guard_reports import guards_report, worst_guard
-from rollout.service.guarding import Watched, verdict
+from rollout.service.guarding import Watched
 from rollout.service.ports import FlagStore, Heard
 from rollout.service.roll_call import CONFIRMED
 from rollout.service.snapshot import FetchBlob, Snapshot
@@ -82,6 +83,7 @@ def flag_line(record: FlagRecord, state: State, moment: Moment | None, watched: 
     """A flag in one line of a table."""
     flag, progress = record.flag, record.progress
     done = stages_done(flag.stages, progress.exposure)
+    guards = guards_report(record, state, moment, watched) if moment else []
     return {
         "flag": flag.key,
         "state": state_word(record),
@@ -92,9 +94,9 @@ def flag_line(record: FlagRecord, state: State, moment: Moment | None, watched: 
             "next": flag.stages[done].name if done < len(flag.stages) else None,
         },
         "live": [{"audience": audience, "share": str(share)} for audience, share in in_plan_order(record)],
-        "health": verdict(record, state, watched, moment).value if moment else None,
+        "health": worst_of(Verdict(guard["verdict"]) for guard in guards).value if moment else None,
         "coming": _coming(record, state, moment, watched) if moment else None,
-        "guard": worst_guard(guards_report(record, state, moment, watched)) if moment else None,
+        "guard": worst_guard(guards),
         "owner": flag.owner,
         "tags": list(flag.tags),
         "locked": flag.locked,

@@ -408,3 +408,9 @@ def test_nobody_is_no_more_than_anybody() -> None:
     assert no_more_than({"nepal": NOBODY}, some)
     assert not no_more_than(some, {})
     assert not no_more_than(exposure({"india": "5%", "nepal": "1%"}), exposure({"india": "100%"}))
+
+
+def test_a_share_reaches_those_that_are_no_larger() -> None:
+    for one in (NOBODY, *SHARES):
+        for other in (NOBODY, *SHARES):
+            assert one.reaches(other) == (one >= other)

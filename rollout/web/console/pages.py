@@ -5,8 +5,7 @@ elsewhere and run nothing but our own files, and errors as pages.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -50,6 +49,7 @@ log = structlog.get_logger("rollout.web")
 
 
 def _environment() -> Environment:
+    """With the page that people see first, so that nobody waits until it is compiled."""
     environment = Environment(
         loader=PackageLoader(__package__),
         autoescape=True,
@@ -63,6 +63,8 @@ def _environment() -> Environment:
     environment.globals["sparkline"] = drawing.sparkline
     environment.globals["plot"] = drawing.plot
     environment.globals["moments"] = drawing.moments
+    for template in ("parts.html", "base.html", "flags.html"):
+        environment.get_template(template)
     return environment
 
 
@@ -74,10 +76,7 @@ class Console:
     seal: Seal
     sessions: Sessions
     assets: Mapping[str, str]
-
-    @cached_property
-    def templates(self) -> Environment:
-        return _environment()
+    templates: Environment = field(default_factory=_environment)
 
     def me(self, request: Request) -> str:
         """Who somebody says that they are."""
