@@ -56,7 +56,7 @@ def written(flag: Admitting, edition: Edition, reader: Reader) -> Look:
     """Raises CannotBeWritten, or whatever else goes wrong with a flag of the wrong making."""
     source = _Source(edition, reader)
     nobody, control = source.bind(flag.nobody), source.bind(flag.control)
-    admissions = [line for one in flag.admissions for line in _admission(source, *one, control, flag)]
+    admissions = [line for one in flag.admissions for line in _admission(source, one, control, flag)]
     if not admissions:  # whatever they come with, nobody is admitted
         return _bound(source, [f"return {nobody}"])
     told = f"return off if off is not {control} or looked or {TEXTS_ARE_RIGHT} else None"  # who is compared, is counted
@@ -84,10 +84,9 @@ def _shape(text: str) -> Callable[..., Look]:
     return bind
 
 
-def _admission(
-    source: _Source, audience: str, threshold: int, served: Answer, control: str, flag: Admitting
-) -> list[str]:
+def _admission(source: _Source, admission: tuple[str, int, Answer], control: str, flag: Admitting) -> list[str]:
     """`control`: the name of that answer."""
+    audience, threshold, served = admission
     within = "True" if audience == EVERYONE else source.segment(audience)
     serve = f"return {source.bind(served)} if looked or {TEXTS_ARE_RIGHT} else None"
     if threshold == HASHES:

@@ -97,9 +97,7 @@ class Grouping:
     keys: tuple[str, ...] = ()
 
 
-def grouped(
-    plain: Mapping[str, Admitting | None], segments: Mapping[str, Predicate], before: Grouping
-) -> Grouping:
+def grouped(plain: Mapping[str, Admitting | None], segments: Mapping[str, Predicate], before: Grouping) -> Grouping:
     """`plain`: the flags on which nothing but their admissions decides. `before`: an earlier grouping by the very same
     segments. What was settled there is settled here from the beginning, so that nobody waits for it after a change."""
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}

@@ -87,7 +87,7 @@ def next_snapshot(change: Change, previous: Snapshot) -> Snapshot:
 def parts_of(snapshot: Snapshot) -> list[object]:
     """Everything in a snapshot that there is one of for each flag."""
     evaluator = snapshot.evaluator
-    by_flag = (snapshot.state.records, evaluator.ruleset.flags, evaluator.flags, evaluator.rows, snapshot.documents)
+    by_flag = (snapshot.state.records, evaluator.ruleset.flags, evaluator.flags, evaluator.plain, snapshot.documents)
     return [part for parts in by_flag for part in parts.values()]
 
 

@@ -258,7 +258,6 @@ def test_a_body_larger_than_any_is_not_waited_for(site: Site) -> None:
         assert client.recv(1) == b""
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file of waitress
 def test_more_is_read_for_those_who_may_send_it() -> None:
     def largest(path: str, headers: Mapping[str, str]) -> int:
         return 3_000_000 if (path, headers.get("X_API_KEY")) == ("/other", "mine") else 0
