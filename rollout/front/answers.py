@@ -21,13 +21,13 @@ class Answer(Protocol):
 class Date:
     """The time as HTTP writes it (RFC 9110, 5.6.7), made anew each second."""
 
+    text = b""
+
     def __init__(self) -> None:
         self._second = 0
-        self._text = b""
 
-    def at(self, now: float) -> bytes:
+    def be(self, now: float) -> None:
         """`now`: seconds since 1970."""
         second = int(now)
         if second != self._second:
-            self._second, self._text = second, formatdate(second, usegmt=True).encode()
-        return self._text
+            self._second, self.text = second, formatdate(second, usegmt=True).encode()

@@ -17,7 +17,7 @@ from typing import Generic, Protocol
 from rollout.front.answers import Answer, Date
 from rollout.front.connection import Connection
 from rollout.front.polling import READ, WRITE, poll
-from rollout.front.requests import Request, Requests, Sender, Unusual
+from rollout.front.requests import Requests, Sender, Unusual
 
 CONNECTIONS = 4096
 """Open at one time. When more come, those that have been silent for longest are let go."""
@@ -108,6 +108,7 @@ class Front(Generic[Sender]):
         """`longest`: seconds to wait."""
         events = self._poll.poll(longest)
         self._now = time.time()
+        self._date.be(self._now)
         connections = self._connections
         for number, event in events:
             connection = connections.get(number)
@@ -142,35 +143,29 @@ class Front(Generic[Sender]):
         while data:
             try:
                 found = self._requests.first_in(data)
+                if found is None:
+                    self._keep(number, connection, data)
+                    return
+                method, path, query, sender, body, size = found
+                answer = self._answer(method, path, query, sender, body)
             except Unusual:
-                self._hand_over(number, connection, data)
-                return
-            if found is None:
-                self._keep(number, connection, data)
-                return
-            answer = self._answered(found)
+                answer = None
+            except Exception:  # whatever it is, the others' requests go on, and this one is answered elsewhere
+                log.exception("a usual request was not answered here")
+                answer = None
             if answer is None:
                 self._hand_over(number, connection, data)
                 return
-            data = data[found.size :]
-            if not self._sent(number, connection, answer, data):
+            data = data[size:]
+            connection.send(answer.start + self._date.text + answer.rest)
+            if connection.unsent:
+                self._wait_for(number, connection, data)
                 return
 
-    def _answered(self, request: Request[Sender]) -> Answer | None:
-        try:
-            return self._answer(request.method, request.path, request.query, request.sender, request.body)
-        except Exception:  # whatever it is, the others' requests go on, and this one is answered elsewhere
-            log.exception("a usual request was not answered here")
-            return None
-
-    def _sent(self, number: int, connection: Connection, answer: Answer, more: bytes) -> bool:
-        """False when the client has to take it first; what it asks besides, `more`, waits for that."""
-        connection.send(answer.start + self._date.at(self._now) + answer.rest)
-        if not connection.unsent:
-            return True
+    def _wait_for(self, number: int, connection: Connection, more: bytes) -> None:
+        """The client has to take what it was sent first; what it asks besides, `more`, waits for that."""
         connection.unread = more
         self._poll.modify(number, WRITE)
-        return False
 
     def _go_on_sending(self, number: int, connection: Connection) -> None:
         connection.send(connection.unsent)

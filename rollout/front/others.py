@@ -48,6 +48,7 @@ SETTINGS: dict[str, Any] = {
 
 
 log = logging.getLogger(__name__)
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits for another is no news
 
 Largest: TypeAlias = Callable[[str, Mapping[str, str]], int]
 

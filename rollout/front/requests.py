@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 Sender = TypeVar("Sender")
 
@@ -35,16 +34,8 @@ class Unusual(Exception):
     """Somebody else shall read this."""
 
 
-@dataclass(slots=True)
-class Request(Generic[Sender]):
-    """`sender`: what its headers say; `size`: the bytes that it takes, all in all."""
-
-    method: str
-    path: str
-    query: str
-    sender: Sender
-    body: bytes
-    size: int
+Request: TypeAlias = tuple[str, str, str, Sender, bytes, int]
+"""Method, path, query, what its headers say, body, and the bytes that it takes, all in all."""
 
 
 class Requests(Generic[Sender]):
@@ -73,7 +64,7 @@ class Requests(Generic[Sender]):
         if size > len(data):
             return None
         body = data[start:size] if length else b""
-        return Request(method.decode(), path.decode(), query.decode() if query else "", sender, body, size)
+        return method.decode(), path.decode(), query.decode() if query else "", sender, body, size
 
     def _read(self, headers: bytes) -> tuple[Sender, int]:
         if len(headers) > LARGEST_HEAD:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from rollout.core.errors import RolloutError
@@ -112,7 +113,8 @@ class FastPath:
         except RolloutError:
             return None
         try:
-            caller.check(Permission.EVALUATE)
+            if Permission.EVALUATE not in caller.permissions:
+                raise Unusual
             prepared = None
             if method == "GET":
                 prepared = self._check(caller, path, query, sender)
@@ -169,7 +171,7 @@ class FastPath:
         context, ignored = self._readers[caller.is_app].body(body)
         answers = prepared.snapshot.evaluator.all(context)
         if prepared.hidden:
-            answers = tuple(answer for answer in answers if answer.flag not in prepared.hidden)
+            answers = tuple(compress(answers, prepared.visible))
         page = prepared.page(answers, self._gate.ticket(caller) if prepared.stream else None)
         chosen = chosen_of(page, known)
         self._counters.all_checked(answers)

@@ -99,6 +99,7 @@ class PreparedAnswers:
         self.hidden = frozenset(
             key for key in snapshot.evaluator.flags if caller.is_app and not is_for_apps(key, snapshot)
         )
+        self.visible = tuple(key not in self.hidden for key in snapshot.evaluator.flags)
         self._caller = caller
         self._trailing = trailing
         self._checks: Kept[Prepared] = Kept()

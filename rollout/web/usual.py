@@ -17,8 +17,10 @@ from rollout.web.evaluate import read_pairs
 from rollout.web.ofrep import TARGETING_KEY, context_in
 from rollout.web.reading import parse_json
 
-REMEMBERED = 4096  # pairs such as country=IN; there are few of most of them
+REMEMBERED = 4096  # pairs such as country=IN, and what follows on who it is; there are few of most of them
 LONGEST_REMEMBERED = 64  # characters
+LONGEST_REST, MOST_OF_REST = 256, 30  # characters, attributes
+FIRST = f"{TARGETING_ATTRIBUTE}="
 
 EXACT = frozenset({str, bool, int, type(None)})
 """Types of which orjson reads the very values that the standard library does, when no larger than 64 bits."""
@@ -35,6 +37,8 @@ class UsualReader:
         self.attributes = attributes
         self._believed = believed
         self._pairs: dict[str, tuple[str, Value | None, int]] = {}
+        self._rests: dict[str, tuple[dict[str, Value], int]] = {}
+        self._is_text = TARGETING_ATTRIBUTE in _that_count(attributes, believed)[AttributeType.STRING]
         by_kind = _that_count(attributes, believed)
         self._texts = by_kind[AttributeType.STRING]
         self._kept: dict[type, frozenset[str]] = {
@@ -47,6 +51,25 @@ class UsualReader:
 
     def query(self, query: str) -> tuple[dict[str, Value], int]:
         """The context in a query as the server gave it, and how many attributes were ignored."""
+        if self._is_text and query.startswith(FIRST):
+            first, _, rest = query.partition("&")
+            found = self._rests.get(rest) or self._read_rest(rest)
+            who = first[len(FIRST) :]
+            plain = who.isascii() and who.isprintable() and len(who) <= MAX_TEXT and "%" not in who and "+" not in who
+            if found is not None and plain:
+                return {**found[0], TARGETING_ATTRIBUTE: who}, found[1]
+        return self._read_all(query)
+
+    def _read_rest(self, rest: str) -> tuple[dict[str, Value], int] | None:
+        """What follows on who it is, and comes again with others; None where it is long, or says who it is as well."""
+        if len(rest) > LONGEST_REST or rest.count("&") > MOST_OF_REST or TARGETING_ATTRIBUTE in rest or "%" in rest:
+            return None
+        if len(self._rests) >= REMEMBERED:
+            self._rests.clear()
+        found = self._rests[rest] = self._read_all(rest)
+        return found
+
+    def _read_all(self, query: str) -> tuple[dict[str, Value], int]:
         if not query:
             return {}, 0
         if not query.isascii() or query.count("&") >= MAX_ATTRIBUTES:
