@@ -60,7 +60,7 @@ from rollout.yaml_files.reader import read_text
 PREPARE_EVERY = 1.0  # seconds; a change is prepared soon, a member list that somebody asked for within these
 LOOK_FOR_PROVIDER_EVERY = 5.0  # seconds; one that is there is asked much less often
 FIRST_ANSWER_WITHIN = 1.0  # seconds that a start waits for the store
-PATIENCE_FOR_THE_PAST = timedelta(seconds=0.5)  # checks wait as long, since there is one thread
+PATIENCE_FOR_THE_PAST = timedelta(seconds=0.5)  # all calls but checks wait as long, since they have one thread
 SWITCH_INTERVAL = 0.00005  # seconds; a thread that compiles gives way to checks a hundred times as often as by itself
 
 
