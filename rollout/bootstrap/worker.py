@@ -67,6 +67,7 @@ SWITCH_INTERVAL = 0.00005  # seconds; a thread that compiles gives way to checks
 def work(settings: WebSettings, listener: socket.socket, parent: int) -> None:
     """Answers who comes to `listener` until it is told to stop, or the process `parent` is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us says when to stop
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # there is nothing to finish yet; inherited is our parent's
     end_with(parent)
     sys.setswitchinterval(SWITCH_INTERVAL)
     collect_seldom()

@@ -122,7 +122,7 @@ class Front(Generic[Sender]):
                 elif (data := connection.receive()) is not None:
                     self._received(number, connection, data)
             except OSError:
-                self._close(number, connection)
+                self._lost(number, connection)
 
     def _besides(self, number: int) -> None:
         if number == self._woken.fileno():
@@ -202,7 +202,7 @@ class Front(Generic[Sender]):
             if data:
                 self._received(number, connection, data)
         except OSError:
-            self._close(number, connection)
+            self._lost(number, connection)
 
     def _accept(self) -> None:
         """One, so that other workers get some; there are more as soon as there is time."""
@@ -228,6 +228,10 @@ class Front(Generic[Sender]):
             return
         silent = sorted(self._connections.items(), key=lambda one: one[1].at)[:LET_GO]
         for number, connection in silent:
+            self._close(number, connection)
+
+    def _lost(self, number: int, connection: Connection) -> None:
+        if self._connections.get(number) is connection:
             self._close(number, connection)
 
     def _close(self, number: int, connection: Connection) -> None:

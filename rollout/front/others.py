@@ -199,8 +199,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self.received(data)
 
     def service(self) -> None:
-        super().service()
         self._asked = True
+        super().service()
 
     def _is_done(self) -> bool:
         if not self._asked:
