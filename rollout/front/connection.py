@@ -12,12 +12,13 @@ MOST_AT_ONCE = 16 * 1024  # bytes that are read in one go: a whole record of TLS
 class Connection:
     """`address` is the client's."""
 
-    __slots__ = ("address", "at", "socket", "unread", "unsent")
+    __slots__ = ("address", "at", "is_over", "socket", "unread", "unsent")
 
     def __init__(self, sock: socket.socket, address: Any, now: float) -> None:
         self.socket = sock
         self.address = address
         self.at = now  # when something last came or went, in seconds
+        self.is_over = False  # what was asked last is the last
         self.unread = b""
         self.unsent = b""
 

@@ -22,6 +22,7 @@ from rollout.front.requests import Requests, Sender, Unusual
 CONNECTIONS = 4096
 """Open at one time. When more come, those that have been silent for longest are let go."""
 
+CLOSES = b"\r\nConnection: close"
 LET_GO = 64  # at once
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 PATIENCE = 2.0  # seconds for a request that has begun
@@ -146,7 +147,7 @@ class Front(Generic[Sender]):
                 if found is None:
                     self._keep(number, connection, data)
                     return
-                method, path, query, sender, body, size = found
+                method, path, query, sender, body, size, last = found
                 answer = self._answer(method, path, query, sender, body)
             except Unusual:
                 answer = None
@@ -156,20 +157,30 @@ class Front(Generic[Sender]):
             if answer is None:
                 self._hand_over(number, connection, data)
                 return
+            if last:
+                connection.is_over = True
+                connection.send(answer.start + self._date.text + CLOSES + answer.rest)
+            else:
+                connection.send(answer.start + self._date.text + answer.rest)
             data = data[size:]
-            connection.send(answer.start + self._date.text + answer.rest)
-            if connection.unsent:
-                self._wait_for(number, connection, data)
+            if connection.unsent or connection.is_over:
+                self._after_sending(number, connection, data)
                 return
 
-    def _wait_for(self, number: int, connection: Connection, more: bytes) -> None:
-        """The client has to take what it was sent first; what it asks besides, `more`, waits for that."""
-        connection.unread = more
-        self._poll.modify(number, WRITE)
+    def _after_sending(self, number: int, connection: Connection, more: bytes) -> None:
+        """Where the client has to take what it was sent first, what it asks besides, `more`, waits for that."""
+        if connection.unsent:
+            connection.unread = more
+            self._poll.modify(number, WRITE)
+        else:
+            self._close(number, connection)
 
     def _go_on_sending(self, number: int, connection: Connection) -> None:
         connection.send(connection.unsent)
         if connection.unsent:
+            return
+        if connection.is_over:
+            self._close(number, connection)
             return
         self._poll.modify(number, READ)
         if connection.unread:

@@ -48,7 +48,8 @@ SETTINGS: dict[str, Any] = {
 
 
 log = logging.getLogger(__name__)
-logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits for another is no news
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits for another is no news,
+logging.getLogger("waitress").setLevel(logging.WARNING)  # nor a client that leaves
 
 Largest: TypeAlias = Callable[[str, Mapping[str, str]], int]
 

@@ -25,17 +25,17 @@ HEADER = re.compile(rb"([!#$%&'*+.^`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e](?:[\t\
 
 LENGTH = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 
-NOT_USUAL = frozenset(
-    {"HTTP_CONNECTION", "HTTP_EXPECT", "HTTP_TE", "HTTP_TRAILER", "HTTP_TRANSFER_ENCODING", "HTTP_UPGRADE"}
-)
+NOT_USUAL = frozenset({"HTTP_EXPECT", "HTTP_TE", "HTTP_TRAILER", "HTTP_TRANSFER_ENCODING", "HTTP_UPGRADE"})
+CONNECTION = frozenset({"keep-alive", "close"})
 
 
 class Unusual(Exception):
     """Somebody else shall read this."""
 
 
-Request: TypeAlias = tuple[str, str, str, Sender, bytes, int]
-"""Method, path, query, what its headers say, body, and the bytes that it takes, all in all."""
+Request: TypeAlias = tuple[str, str, str, Sender, bytes, int, bool]
+"""Method, path, query, what its headers say, body, the bytes that it takes, all in all, and whether it is the last on
+this connection."""
 
 
 class Requests(Generic[Sender]):
@@ -44,7 +44,7 @@ class Requests(Generic[Sender]):
 
     def __init__(self, understand: Callable[[Mapping[str, str]], Sender | None]) -> None:
         self._understand = understand
-        self._heads: dict[bytes, tuple[Sender, int]] = {}
+        self._heads: dict[bytes, tuple[Sender, int, bool]] = {}
 
     def first_in(self, data: bytes) -> Request[Sender] | None:
         """The first one; None while a part of it is still to come. Raises Unusual."""
@@ -57,16 +57,16 @@ class Requests(Generic[Sender]):
         if line is None:
             raise Unusual
         headers = data[line.end() : end]
-        sender, length = self._heads.get(headers) or self._read(headers)
+        sender, length, last = self._heads.get(headers) or self._read(headers)
         method, path, query = line.groups()
         start = end + 4
         size = start + length
         if size > len(data):
             return None
         body = data[start:size] if length else b""
-        return method.decode(), path.decode(), query.decode() if query else "", sender, body, size
+        return method.decode(), path.decode(), query.decode() if query else "", sender, body, size, last
 
-    def _read(self, headers: bytes) -> tuple[Sender, int]:
+    def _read(self, headers: bytes) -> tuple[Sender, int, bool]:
         if len(headers) > LARGEST_HEAD:
             raise Unusual
         said = _headers_in(headers)
@@ -74,7 +74,7 @@ class Requests(Generic[Sender]):
         sender = self._understand(said)
         if sender is None or not LENGTH.fullmatch(announced) or int(announced) > LARGEST_BODY:
             raise Unusual
-        read = sender, int(announced)
+        read = sender, int(announced), said.get("HTTP_CONNECTION", "").lower() == "close"
         if len(headers) <= LONGEST_REMEMBERED:
             if len(self._heads) >= REMEMBERED:
                 self._heads.clear()
@@ -90,8 +90,7 @@ def _headers_in(headers: bytes) -> dict[str, str]:
         if found is None:
             raise Unusual
         name, value = _name_of(found[1].decode()), found[2].decode()
-        usual = name not in NOT_USUAL or (name == "HTTP_CONNECTION" and value.lower() == "keep-alive")
-        if name in said or not usual:
+        if name in said or name in NOT_USUAL or (name == "HTTP_CONNECTION" and value.lower() not in CONNECTION):
             raise Unusual
         said[name] = value
     if "HTTP_HOST" not in said:

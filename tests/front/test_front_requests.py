@@ -26,14 +26,14 @@ def test_a_usual_request_is_read_as_it_is_written() -> None:
     found = reader().first_in(GET)
     assert found is not None
     sender = {"HTTP_HOST": "flags.example.com", "HTTP_X_API_KEY": "rk_x"}
-    assert found == ("GET", "/v1/flags/payments", "user_id=u-1&country=IN", sender, b"", len(GET))
+    assert found == ("GET", "/v1/flags/payments", "user_id=u-1&country=IN", sender, b"", len(GET), False)
 
 
 def test_a_body_of_an_announced_length_belongs_to_it() -> None:
     found = reader().first_in(POST + GET)
     assert found is not None
     assert found[3]["CONTENT_TYPE"] == "application/json"
-    assert found[4:] == (b"body", len(POST))
+    assert found[4:] == (b"body", len(POST), False)
 
 
 @pytest.mark.parametrize("whole", [GET, POST])
@@ -41,6 +41,13 @@ def test_a_part_of_a_request_waits_for_the_rest(whole: bytes) -> None:
     read = reader()
     assert all(read.first_in(whole[:size]) is None for size in range(len(whole)))
     assert read.first_in(whole) is not None
+
+
+def test_the_last_request_of_a_connection_says_so() -> None:
+    for value, last in ((b"close", True), (b"Close", True), (b"keep-alive", False), (b"Keep-Alive", False)):
+        found = reader().first_in(with_header(b"Connection: " + value))
+        assert found is not None
+        assert found[6] is last
 
 
 def test_headers_are_understood_once_while_they_come_again() -> None:
@@ -110,7 +117,7 @@ def with_header(line: bytes) -> bytes:
         GET.replace(b"rk_x", b"rk\xffx"),
         with_header(b"Host: flags.example.com"),
         with_header(b"x-api-key: rk_y"),
-        with_header(b"Connection: close"),
+        with_header(b"Connection: close, X-API-Key"),
         with_header(b"Connection: keep-alive, Content-Length"),
         with_header(b"Expect: 100-continue"),
         with_header(b"Upgrade: h2c"),
@@ -162,7 +169,7 @@ def test_what_is_read_here_h11_reads_alike(whole: bytes, edits: list[tuple[int, 
         return
     if found is None:
         return
-    method, path, query, sender, own_body, size = found
+    method, path, query, sender, own_body, size, _ = found
     other = h11.Connection(h11.SERVER)
     other.receive_data(data)
     head, body = other.next_event(), b""

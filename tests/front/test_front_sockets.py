@@ -218,10 +218,12 @@ def test_what_breaks_here_is_answered_elsewhere(site: Site) -> None:
 
 
 def test_a_client_that_asks_to_close_is_closed(site: Site) -> None:
-    with site.open() as client:
-        client.sendall(GET.replace(b"Host: a", b"Host: a\r\nConnection: close"))
-        assert read_answer(client) == b"other:"
-        assert client.recv(1) == b""
+    for message, body in ((GET, b"front:"), (OTHER, b"other:"), (GET.replace(b"/front", b"/large"), site.large)):
+        with site.open() as client:
+            client.sendall(message.replace(b"Host: a", b"Host: a\r\nConnection: close"))
+            assert read_answer(client) == body
+            assert client.recv(1) == b""
+    assert len(site.asked) == 1
 
 
 @pytest.mark.parametrize(
