@@ -13,7 +13,7 @@ from machine import CONNECTIONS
 from peers import PACKAGES, version
 
 PATH = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-OURS = ("flask", "granian", "mmh3", "orjson", "redis")
+OURS = ("flask", "waitress", "mmh3", "orjson", "redis")
 
 TOP = """\
 # Benchmarks
