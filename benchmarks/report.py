@@ -35,8 +35,9 @@ HTTP = """\
 
 `python benchmarks/http_rates.py`. One worker on one core, wrk on the other with {connections} connections that are kept
 alive; the founding file and 97 flags more, a client's key with every request, ever another person. nginx answers the same
-requests with a fixed 200 of the same size as one flag. "Flask's routing" is the same server with `--fast-path off`. gunicorn
-has one worker with four threads, the same application, flags and keys, and no store.
+requests with a fixed 200 of the same size as one flag. "Flask's routing" is the same service with `--fast-path off`: its
+front hands every request to waitress and Flask. gunicorn has one worker with four threads, the same application, flags and
+keys, and no store.
 
 {text}
 
